@@ -1,0 +1,90 @@
+"""The world-action model as a policy: sees the last frames, plans a chunk of actions, carries out its first part."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from policies.evaluation import picture
+from worldmodel.data.frames import resize_frames
+from worldmodel.rollout import Dreamer
+from worldmodel.types import InputError
+
+
+class BatchWorldActionPolicy:
+    """Controls many environments with one model; those that need a plan at the same step are planned for together.
+
+    At the start of an episode the context is shorter: the model sees only frames that there were. It renders none of
+    the future.
+
+    Args:
+        model: plans.
+        execute: actions of a chunk that are carried out before the next plan.
+        camera: name of the camera; the first one unless given.
+
+    Raises:
+        InputError: execute is not between 1 and the model's chunk length.
+    """
+
+    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None) -> None:
+        if not 1 <= execute <= model.chunk_length:
+            raise InputError(f"policy: execute {execute}, wanted 1 to {model.chunk_length} (the model's chunk length)")
+        self.model, self.execute, self.camera = model, execute, camera
+        self._sees_state = bool(model.embodiments[0].state_low)
+        self.reset([0])
+
+    def reset(self, seeds: Sequence[int]) -> None:
+        """Forgets the past; the plans' noise follows from the first seed and the environments' number and order."""
+        self._seed = seeds[0]
+        self._frames: list[deque[np.ndarray]] = [deque(maxlen=self.model.context_frames) for _ in seeds]
+        self._plans: list[deque[np.ndarray]] = [deque() for _ in seeds]
+
+    def act(self, observations: Mapping[int, Mapping[str, Any]]) -> dict[int, Float32[np.ndarray, "a"]]:
+        for number, observation in observations.items():
+            self._see(number, picture(observation, self.camera))
+        planless = [number for number in observations if not self._plans[number]]
+        # One call for all whose past is equally long; where all episodes began together, that is all of them.
+        for length in sorted({len(self._frames[number]) for number in planless}):
+            self._plan([number for number in planless if len(self._frames[number]) == length], observations)
+        return {number: self._plans[number].popleft() for number in observations}
+
+    def _plan(self, numbers: Sequence[int], observations: Mapping[int, Mapping[str, Any]]) -> None:
+        frames = np.stack([np.stack(self._frames[number]) for number in numbers])
+        chunks = self.model.act(frames, self._states([observations[number] for number in numbers]), seed=self._seed)
+        self._seed += 1
+        for number, chunk in zip(numbers, chunks, strict=True):
+            self._plans[number].extend(chunk[: self.execute])
+
+    def _see(self, number: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        self._frames[number].append(resize_frames(pixels[None], *self.model.frame_size)[0])
+
+    def _states(self, observations: Sequence[Mapping[str, Any]]) -> Float32[np.ndarray, "b s"] | None:
+        if not self._sees_state:
+            return None
+        if any("agent_pos" not in observation for observation in observations):
+            raise InputError("policy: the environment's observation has no 'agent_pos', the model wants a state")
+        return np.stack([np.asarray(observation["agent_pos"], np.float32) for observation in observations])
+
+
+class WorldActionPolicy:
+    """The same for one environment, as a `worldmodel.types.Policy`.
+
+    Args:
+        model: plans.
+        execute: actions of a chunk that are carried out before the next plan.
+        camera: name of the camera; the first one unless given.
+
+    Raises:
+        InputError: execute is not between 1 and the model's chunk length.
+    """
+
+    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None) -> None:
+        self._batch = BatchWorldActionPolicy(model, execute, camera)
+
+    def reset(self, seed: int | None = None) -> None:
+        self._batch.reset([seed or 0])
+
+    def act(self, observation: Mapping[str, Any]) -> Float32[np.ndarray, "a"]:
+        return self._batch.act({0: observation})[0]

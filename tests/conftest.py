@@ -1,0 +1,30 @@
+"""Every test runs on one thread, from the same seed, without screen, network or accounts."""
+
+import os
+import random
+
+os.environ.update(
+    SDL_VIDEODRIVER="dummy",
+    PYGAME_HIDE_SUPPORT_PROMPT="1",
+    MPLBACKEND="Agg",
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    WANDB_MODE="disabled",
+    WANDB_SILENT="true",
+    OMP_NUM_THREADS="1",
+    COLUMNS="200",  # rich and argparse wrap the same everywhere
+    NO_COLOR="1",
+)
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_seed() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (libraries that still draw from it)
+    torch.manual_seed(0)

@@ -1,0 +1,65 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.data.making import write_hdf5
+from worldmodel.data.open import detect_format, open_dataset
+from worldmodel.types import InputError
+
+
+def test_hdf5_is_known_by_its_contents(tmp_path: Path):
+    path = write_hdf5(tmp_path / "recording.bin")
+    assert detect_format(path) == "diffusion_policy"
+    source = open_dataset(path, embodiment="pusht")
+    assert (len(source), source.path) == (2, str(path))
+
+
+def test_folders_are_known_by_what_they_hold(tmp_path: Path):
+    (tmp_path / "clips" / "deep").mkdir(parents=True)
+    (tmp_path / "clips" / "deep" / "a.MP4").touch()
+    (tmp_path / "lerobot" / "meta").mkdir(parents=True)
+    (tmp_path / "lerobot" / "meta" / "info.json").write_text("{}")
+    assert detect_format(tmp_path / "clips") == "video"
+    assert detect_format(tmp_path / "lerobot") == "lerobot"
+
+
+def test_names_that_look_like_the_hub():
+    assert detect_format("lerobot/pusht_v1.1") == "lerobot"
+
+
+@pytest.mark.parametrize("path", ["/none/such", "none/such.hdf5", "none/such.mp4", "a/b/c", "../x"])
+def test_missing_file(path: str):
+    with pytest.raises(InputError, match=f"{path}: no such file or folder"):
+        open_dataset(path)
+
+
+def test_unknown_contents(tmp_path: Path):
+    (tmp_path / "a.hdf5").write_text("not at all")
+    with pytest.raises(InputError, match=r"a\.hdf5: unknown format \(begins with b'not at a'\)"):
+        open_dataset(tmp_path / "a.hdf5")
+    with pytest.raises(InputError, match=r"folder without meta/info\.json or video clips"):
+        open_dataset(tmp_path)
+
+
+def test_unknown_words(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.hdf5")
+    with pytest.raises(InputError, match="format 'zarr' is unknown, wanted one of: diffusion_policy"):
+        open_dataset(path, format="zarr")
+    with pytest.raises(InputError, match="embodiment 'octopus' is unknown, wanted one of: pusht"):
+        open_dataset(path, embodiment="octopus")
+    with pytest.raises(InputError, match=r"a\.hdf5/meta/info\.json: cannot be read"):
+        open_dataset(path, format="lerobot")
+
+
+def test_opening_loads_only_what_the_format_needs(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.hdf5")
+    code = f"""
+import sys
+from worldmodel.data.open import open_dataset
+open_dataset({str(path)!r})[0]
+print([name for name in ("lerobot", "decord", "av", "datasets", "lightning", "mujoco") if name in sys.modules])
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

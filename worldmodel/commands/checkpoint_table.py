@@ -1,0 +1,55 @@
+"""Shows a checkpoint as tables; reads config.json and the header of the weights, not the weights."""
+
+import json
+from math import prod
+
+from rich.console import Console
+from rich.table import Table
+from safetensors import SafetensorError, safe_open
+
+from worldmodel.checkpoint import find, read_config
+from worldmodel.types import InputError
+
+
+def show_checkpoint(name: str) -> None:
+    """Prints what a checkpoint is, whose actions it knows and how it was trained.
+
+    Raises:
+        InputError: no such checkpoint, a damaged one, or one of another version.
+    """
+    folder = find(name)
+    config, embodiments = read_config(folder)
+    weights = folder / "model.safetensors"
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            sizes = {key: prod(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        size_mb = weights.stat().st_size / 1e6
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{weights}: cannot be read ({' '.join(str(error).split())}), wanted the weights") from error
+    table = Table(title=f"checkpoint {name}", show_header=False, title_justify="left")
+    table.add_row("parameters", f"{sum(sizes.values()) / 1e6:.2f} M, {size_mb:.1f} MB")
+    for part in sorted({key.split(".")[0] for key in sizes}):
+        count = sum(size for key, size in sizes.items() if key.split(".")[0] == part)
+        table.add_row(f"  {part}", f"{count / 1e6:.2f} M")
+    table.add_row("frames", f"{config.width}x{config.height} px, {config.backbone.window} remembered")
+    table.add_row("actions per chunk", str(config.backbone.chunk))
+    table.add_row("sampling steps per frame", str(config.sampling_steps))
+    for spec in embodiments:
+        dims = ", ".join(f"{dim.name} {dim.low:g} to {dim.high:g} {dim.unit}".strip() for dim in spec.action.dims)
+        table.add_row(
+            f"embodiment {spec.name}", f"{spec.fps:g} actions/s: {dims}; state: {len(spec.state_low)} numbers"
+        )
+    console = Console()
+    console.print(table)
+    training = json.loads((folder / "config.json").read_text()).get("training") or {}
+    if training:
+        console.print(_facts(training))
+    if (folder / "README.md").is_file():
+        console.print(f"model card: {folder / 'README.md'}", soft_wrap=True)
+
+
+def _facts(training: dict) -> Table:
+    table = Table(title="training", show_header=False, title_justify="left")
+    for key, value in training.items():
+        table.add_row(key, value if isinstance(value, str) else json.dumps(value))
+    return table

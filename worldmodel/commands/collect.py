@@ -1,0 +1,104 @@
+"""``worldmodel collect``: a policy acts in an environment, and what happens becomes a data set."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from worldmodel.commands.parsing import CONTINUES, declare, natural, positive
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from worldmodel.types import Policy
+
+SCRIPTED = ("random", "explore")
+TEXT = """\
+Records a LeRobot v3 data set. The same command continues an interrupted one,
+and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
+are the same either way.
+
+P is random, explore (a script that pushes the block about), or a checkpoint,
+whose policy then acts.
+"""
+EXAMPLES = (
+    "worldmodel collect --env PushT-v0 --policy explore --episodes 500 --output data/explore",
+    "worldmodel collect --env PushT-v0 --policy pusht --env-option size=64 --episodes 50 --output data/own",
+)
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    parser = declare(
+        commands,
+        "collect",
+        call,
+        summary="record a policy in an environment",
+        text=TEXT,
+        examples=EXAMPLES,
+        after_interrupt=CONTINUES,
+    )
+    parser.add_argument("--env", required=True, metavar="ID", help="environment, see worldmodel info envs")
+    parser.add_argument("--policy", required=True, metavar="P", help="random, explore, or a checkpoint")
+    parser.add_argument(
+        "--episodes", required=True, type=positive, metavar="N", help="episodes in the data set at the end"
+    )
+    parser.add_argument("--output", required=True, metavar="DATASET", help="folder of the data set")
+    parser.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the first episode (%(default)s)")
+    parser.add_argument("--max-steps", type=positive, metavar="N", help="longest episode (the environment's own limit)")
+    parser.add_argument(
+        "--env-option", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment, repeatable"
+    )
+
+
+def call(args: argparse.Namespace) -> None:
+    from policies.collect import collect
+    from worldmodel.commands.environments import full_id
+    from worldmodel.commands.places import check_writable
+
+    options = _options(args.env_option)
+    env_id = full_id(args.env)
+    collect(
+        env_id,
+        find_policy(args.policy),
+        args.episodes,
+        check_writable(args.output),
+        seed=args.seed,
+        max_steps=args.max_steps,
+        env_options=options,
+    )
+
+
+def find_policy(name: str) -> "str | Callable[[gymnasium.Env], Policy]":
+    """Returns the name of a scripted policy, or a maker of the policy of a checkpoint.
+
+    Raises:
+        InputError: neither; the known ones are named.
+    """
+    if name in SCRIPTED:
+        return name
+    from policies.world_action import WorldActionPolicy
+    from worldmodel.checkpoint import find, load, shipped
+    from worldmodel.types import InputError
+
+    try:
+        find(name)
+    except InputError as error:
+        known = ", ".join((*SCRIPTED, *shipped()))
+        raise InputError(f"policy {name!r} is unknown, wanted one of: {known}; or a checkpoint folder") from error
+    model = load(name)
+
+    def maker(env: "gymnasium.Env") -> "Policy":
+        return WorldActionPolicy(model)
+
+    maker.__name__ = name  # a collection notes whose it is
+    return maker
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    import yaml
+
+    from worldmodel.types import InputError
+
+    pairs = [word.partition("=") for word in words]
+    if wrong := [word for word, (_, equals, _) in zip(words, pairs, strict=True) if not equals]:
+        raise InputError(f"--env-option: found {wrong[0]!r}, wanted KEY=VALUE")
+    return {key: yaml.safe_load(value) for key, _, value in pairs}

@@ -1,0 +1,52 @@
+"""``worldmodel convert``: any data set that can be read becomes a LeRobot v3 data set."""
+
+import argparse
+
+from worldmodel.commands.parsing import CONTINUES, add_size, declare
+
+TEXT = """\
+Reads SOURCE episode by episode and writes DATASET in the LeRobot v3 layout.
+DATASET appears when it is complete; the same command continues an interrupted
+conversion. The model wants height and width divisible by 16: --size brings
+others to that.
+"""
+EXAMPLES = (
+    "worldmodel convert pusht_human.hdf5 pusht_lerobot",
+    "worldmodel convert videos videos_lerobot --size 160 224",
+)
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    parser = declare(
+        commands,
+        "convert",
+        call,
+        summary="turn a data set into LeRobot v3",
+        text=TEXT,
+        examples=EXAMPLES,
+        after_interrupt=CONTINUES,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="HDF5 file, LeRobot folder, folder of mp4, or Hub id")
+    parser.add_argument("output", metavar="DATASET", help="new folder")
+    add_size(parser)
+
+
+def call(args: argparse.Namespace) -> None:
+    from worldmodel.commands.datasets import write_lerobot
+    from worldmodel.data.open import open_dataset
+    from worldmodel.types import InputError
+
+    source = open_dataset(args.source)
+    if len(source.embodiments) != 1:
+        names = ", ".join(spec.name for spec in source.embodiments)
+        raise InputError(f"{args.source}: {len(source.embodiments)} embodiments ({names}), wanted one")
+    recipe = {"convert": source.path, "size": args.size}
+    write_lerobot(
+        source.__getitem__,
+        len(source),
+        args.output,
+        source.embodiments[0],
+        title="converting",
+        recipe=recipe,
+        size=args.size,
+    )

@@ -1,0 +1,107 @@
+"""Shows a data set as tables, and as a sheet of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from rich.console import Console
+from rich.table import Table
+
+from worldmodel.commands.places import check_writable
+from worldmodel.data.frames import resize_frames
+from worldmodel.data.open import open_dataset
+from worldmodel.panels import beside, enlargement
+from worldmodel.types import EmbodimentSpec, Episode, InputError
+from worldmodel.video_io import write_png
+
+COLUMNS = 8
+
+
+def show_dataset(path: str, looked_into: int, contact_sheet: str | None) -> None:
+    """Prints what a data set holds; reads only a few episodes, spread evenly.
+
+    Args:
+        path: file, folder or Hub id.
+        looked_into: number of episodes to read.
+        contact_sheet: PNG file to write with their pictures, or None.
+
+    Raises:
+        InputError: no data set, damaged files, or a place that cannot be written.
+    """
+    if contact_sheet:
+        check_writable(Path(contact_sheet).parent)
+    source = open_dataset(path)
+    if len(source) == 0:
+        raise InputError(f"{path}: no episode in it, wanted at least one")
+    chosen = np.unique(np.linspace(0, len(source) - 1, looked_into).round().astype(int)).tolist()
+    episodes = [source[index] for index in chosen]
+    console = Console()
+    console.print(_overview(path, getattr(source, "format", ""), len(source), episodes))
+    for spec in source.embodiments:
+        if len(spec.action):
+            console.print(_actions(spec, [episode for episode in episodes if episode.embodiment == spec.name]))
+    if contact_sheet:
+        write_png(Path(contact_sheet), draw_sheet(chosen, episodes))
+        console.print(f"pictures of {len(episodes)} episodes: {contact_sheet}")
+
+
+def _overview(path: str, kind: str, count: int, episodes: list[Episode]) -> Table:
+    table = Table(title=path, show_header=False, title_justify="left")
+    lengths = [len(episode) for episode in episodes]
+    first = episodes[0]
+    cameras = [f"{name} {frames.shape[2]}x{frames.shape[1]}" for name, frames in first.frames.items()]
+    rows = {
+        "format": kind,
+        "episodes": f"{count} ({len(episodes)} read for this table)",
+        "frames per episode": f"{min(lengths)} to {max(lengths)}, mean {np.mean(lengths):.0f}, at {first.fps:g}/s",
+        "cameras": ", ".join(cameras),
+        "embodiment": ", ".join(sorted({episode.embodiment for episode in episodes})),
+        "actions known": f"{np.mean([episode.action_mask.mean() for episode in episodes]):.0%}",
+        "state": "none" if first.state is None else f"{first.state.shape[1]} numbers",
+        "reward": _rewards(episodes),
+        "text": next((episode.text for episode in episodes if episode.text), "none"),
+        "licence": first.licence,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _rewards(episodes: list[Episode]) -> str:
+    best = [np.nanmax(e.reward) for e in episodes if e.reward is not None and not np.isnan(e.reward).all()]
+    return f"best of an episode {min(best):.3g} to {max(best):.3g}" if best else "none"
+
+
+def _actions(spec: EmbodimentSpec, episodes: list[Episode]) -> Table:
+    table = Table(title=f"actions of {spec.name}", title_justify="left")
+    for column in ("dimension", "kind", "legal range", "seen", "unit"):
+        table.add_column(column)
+    seen = np.concatenate([e.actions[e.action_mask] for e in episodes] or [np.zeros((0, len(spec.action)))])
+    for index, dim in enumerate(spec.action.dims):
+        values = f"{seen[:, index].min():.4g} to {seen[:, index].max():.4g}" if len(seen) else "unknown"
+        table.add_row(dim.name, dim.kind, f"{dim.low:g} to {dim.high:g}", values, dim.unit)
+    return table
+
+
+def draw_sheet(numbers: list[int], episodes: list[Episode]) -> UInt8[np.ndarray, "h w 3"]:
+    """Draws episodes as rows of pictures, from their first frame to their last.
+
+    Args:
+        numbers: the episodes' indices, for the labels.
+        episodes: the recordings; the first camera of each is shown, at the size of the first.
+    """
+    height, width = next(iter(episodes[0].frames.values())).shape[1:3]
+    factor = enlargement(width, 128)
+    rows = []
+    for number, episode in zip(numbers, episodes, strict=True):
+        frames = next(iter(episode.frames.values()))
+        moments = np.linspace(0, len(frames) - 1, COLUMNS).round().astype(int)
+        shown = resize_frames(frames[moments], height, width)
+        rows.append(
+            beside(
+                [(f"frame {t}", frame) for t, frame in zip(moments, shown, strict=True)],
+                factor=factor,
+                title=f"episode {number}",
+            )
+        )
+    return np.concatenate(rows)

@@ -1,0 +1,144 @@
+"""``worldmodel eval``: scores a checkpoint's dreams on recordings, and its policy in an environment."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from worldmodel.commands.parsing import add_checkpoint, declare, natural, positive
+
+if TYPE_CHECKING:
+    from policies.evaluation import PolicyEpisode
+    from worldmodel.rollout import Dreamer
+
+FILMED = 6  # policy episodes shown in the report
+MAX_STEPS = 1000  # of an episode in an environment that names no limit
+TEXT = """\
+--data scores the dream on recordings, --env scores the policy; give one or
+both. Writes metrics.json, report.html (needs nothing else) and films. The
+recordings should be ones that the checkpoint was not trained on.
+"""
+EXAMPLES = (
+    "worldmodel eval --checkpoint pusht --data recordings --output outputs/dream",
+    "worldmodel eval --checkpoint pusht --env PushT-v0 --beside random explore --output outputs/policy",
+)
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    parser = declare(
+        commands, "eval", call, summary="score dreams and policy, write a report", text=TEXT, examples=EXAMPLES
+    )
+    add_checkpoint(parser)
+    parser.add_argument("--data", metavar="D", help="recordings that score the dream")
+    parser.add_argument("--env", metavar="ID", help="environment that scores the policy, see worldmodel info envs")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder for metrics.json, report.html and films")
+    parser.add_argument("--windows", type=positive, default=128, metavar="N", help="dreams (%(default)s)")
+    parser.add_argument("--horizon", type=positive, default=16, metavar="N", help="frames per dream (%(default)s)")
+    parser.add_argument("--camera", metavar="NAME", help="which camera of the recordings (the first)")
+    parser.add_argument(
+        "--sampling-steps", type=positive, metavar="N", help="denoising steps per frame (the model's own)"
+    )
+    parser.add_argument("--episodes", type=positive, default=50, metavar="N", help="policy episodes (%(default)s)")
+    parser.add_argument(
+        "--execute", type=positive, default=8, metavar="N", help="actions carried out per plan (%(default)s)"
+    )
+    parser.add_argument(
+        "--beside", nargs="+", default=[], metavar="P", help="policies to compare with: random, explore"
+    )
+    parser.add_argument(
+        "--seed", type=natural, default=1000, metavar="S", help="of windows and first episode (%(default)s)"
+    )
+
+
+def call(args: argparse.Namespace) -> None:
+    from worldmodel.checkpoint import load
+    from worldmodel.commands.places import check_writable
+    from worldmodel.report import write_report
+    from worldmodel.types import InputError
+
+    if not (args.data or args.env):
+        raise InputError("eval: neither --data nor --env found, wanted at least one")
+    output = check_writable(args.output)
+    model = load(args.checkpoint)
+    metrics: dict[str, Any] = {"checkpoint": args.checkpoint}
+    samples, films = None, []
+    if args.env:
+        metrics["policy"], episodes, fps = _policy(args, model)
+        films = [episode.film(fps) for episode in episodes if episode.frames]
+    if args.data:
+        dream, samples = _dream(args, model)
+        metrics |= dream
+    page = write_report(output, metrics, title=f"World model {args.checkpoint}", dream=samples, episodes=films)
+    _say(metrics, str(page))
+
+
+def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], Any]:
+    from worldmodel.data.open import open_dataset
+    from worldmodel.evaluate import evaluate_dream
+
+    return evaluate_dream(
+        model,
+        open_dataset(args.data),
+        steps=args.horizon,
+        max_windows=args.windows,
+        camera=args.camera,
+        sampling_steps=args.sampling_steps,
+        seed=args.seed,
+        progress=True,
+    )
+
+
+def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
+    from policies.collect import make_env
+    from policies.evaluation import evaluate_policy, one_each
+    from policies.scripted import make_policy
+    from policies.world_action import BatchWorldActionPolicy
+    from worldmodel.commands.collect import SCRIPTED
+    from worldmodel.commands.environments import full_id
+    from worldmodel.types import InputError
+
+    env_id = full_id(args.env)
+    if unknown := [name for name in args.beside if name not in SCRIPTED]:
+        raise InputError(f"policy {unknown[0]!r} is unknown, wanted one of: {', '.join(SCRIPTED)}")
+    first = make_env(env_id)
+    fps, limit = float(first.metadata.get("render_fps", 10)), first.spec.max_episode_steps if first.spec else None
+    first.close()
+    metrics, episodes = evaluate_policy(
+        lambda: make_env(env_id),
+        lambda envs: BatchWorldActionPolicy(model, args.execute),
+        episodes=args.episodes,
+        seed0=args.seed,
+        max_steps=limit or MAX_STEPS,
+        record=FILMED,
+        references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in args.beside},
+        progress=True,
+    )
+    return {"env": env_id, **metrics}, episodes, fps
+
+
+def _say(metrics: dict[str, Any], page: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from worldmodel.report_table import lookup
+
+    table = Table(title="all measures: metrics.json", title_justify="left")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name in HEADLINES:
+        value = lookup(metrics, name)
+        if isinstance(value, int | float):
+            table.add_row(name, f"{value:.3g}")
+    Console().print(table)
+    Console().print(f"report: {page}", soft_wrap=True)
+
+
+HEADLINES = (
+    "frames.changed_psnr_db",
+    "frames.copy_last.changed_psnr_db",
+    "frames.ceiling.changed_psnr_db",
+    "control.shuffle_ratio",
+    "control.inverse_r2_dream",
+    "actions.inverse_r2",
+    "policy.mean_score",
+    "policy.success_rate",
+    "policy.ms_per_action",
+)

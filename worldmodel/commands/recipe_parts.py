@@ -1,0 +1,94 @@
+"""What a recipe needs from environments and policies: recordings that it makes itself, and the final measures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from policies.collect import collect as collect_episodes
+from policies.evaluation import evaluate_policy, one_each
+from policies.scripted import make_policy
+from policies.world_action import BatchWorldActionPolicy
+from worldmodel.commands.collect import SCRIPTED
+from worldmodel.commands.environments import full_id
+from worldmodel.config import CollectConfig, RecipeConfig
+from worldmodel.data.open import open_dataset
+from worldmodel.data.windows import split
+from worldmodel.evaluate import evaluate_dream
+from worldmodel.models.world_model import WorldModel
+from worldmodel.report import write_report
+from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource
+
+FILMED = 6  # policy episodes shown in the report
+
+
+class HeldOut:
+    """The episodes of a dataset that a run keeps for validation."""
+
+    def __init__(self, source: EpisodeSource, held_out: float) -> None:
+        self.source, self.path = source, source.path
+        self.embodiments: Sequence[EmbodimentSpec] = source.embodiments
+        self.indices = split(len(source), held_out)[1]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Episode:
+        return self.source[int(self.indices[index])]
+
+
+def collect(config: CollectConfig, folder: Path) -> None:
+    """Records what a dataset's ``collect`` asks for, or what is missing of it."""
+    collect_episodes(
+        full_id(config.env),
+        config.policy,
+        config.episodes,
+        folder,
+        seed=config.seed,
+        max_steps=config.max_steps,
+        env_options={"size": config.size},
+    )
+
+
+def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str, Any]:
+    """Scores dreams on the held-out episodes of every dataset and the policy in its environment; writes reports.
+
+    Returns:
+        The measures of ``metrics.json`` by dataset, and those of the policy.
+    """
+    metrics: dict[str, Any] = {}
+    films = []
+    if config.evaluation.env:
+        metrics["policy"], films = _policy(model, config)
+    shown = None
+    for name, dataset in config.datasets.items():
+        path = dataset.path or Path(config.output) / "data" / name
+        source = HeldOut(open_dataset(path, embodiment=dataset.embodiment), dataset.held_out)
+        if not len(source) or not len(source.embodiments[0].action):
+            continue
+        metrics[name], samples = evaluate_dream(
+            model, source, max_windows=config.evaluation.windows, seed=config.evaluation.seed, progress=True
+        )
+        shown = shown or (metrics[name], samples)
+        write_report(output / name, metrics[name], title=f"{config.name}: {name}", dream=samples, episodes=[])
+    first, samples = shown or ({}, None)
+    write_report(output, metrics | first, title=config.name, dream=samples, episodes=films)
+    return metrics
+
+
+def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], list[Any]]:
+    env_id = full_id(str(config.evaluation.env))
+    spec = gymnasium.spec(env_id)
+    metrics, episodes = evaluate_policy(
+        lambda: gymnasium.make(env_id),
+        lambda envs: BatchWorldActionPolicy(model),
+        episodes=config.evaluation.episodes,
+        seed0=config.evaluation.seed,
+        max_steps=spec.max_episode_steps or 1000,
+        record=FILMED,
+        references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in SCRIPTED},
+        progress=True,
+    )
+    fps = model.embodiments[0].fps
+    return {"env": env_id, **metrics}, [episode.film(fps) for episode in episodes if episode.frames]

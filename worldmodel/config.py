@@ -1,0 +1,242 @@
+"""One YAML file is one complete run. Dataclasses give every key its type and default; unknown keys are refused.
+
+Files can be composed with ``!include other.yaml``; ``--key.sub value`` replaces a value, with YAML's own spelling.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import draccus
+import yaml
+
+from worldmodel.models.world_model import WorldModelConfig
+from worldmodel.types import InputError
+
+STAGES = ("tokenizer", "pretrain", "midtrain", "finetune")
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Recordings that the run makes itself when they are not there yet.
+
+    Attributes:
+        env: environment id.
+        policy: name of a scripted policy.
+        episodes: how many.
+        max_steps: longest episode.
+        size: side of the square frames, in pixels.
+        seed: of the first episode; the others count up.
+    """
+
+    env: str = "worldmodel/PushT-v0"
+    policy: str = "explore"
+    episodes: int = 100
+    max_steps: int = 150
+    size: int = 64
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """One set of recordings.
+
+    Attributes:
+        path: file, folder or Hub id; for a set with ``collect``, a folder (default: inside the run's folder).
+        collect: how to make it, or None if it exists.
+        embodiment: overrides what the recordings say of themselves.
+        held_out: share of episodes kept for validation, spread evenly; never trained on.
+        labelled: share of training episodes whose actions are used; the others count as plain video.
+        licence: of the recordings, for the model card.
+        origin: where they come from, for the model card (``path`` may be a local copy).
+    """
+
+    path: str | None = None
+    collect: CollectConfig | None = None
+    embodiment: str | None = None
+    held_out: float = 0.08
+    labelled: float = 1.0
+    licence: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of training.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: windows (or pictures, for the tokenizer) per step.
+        window: frames per window.
+        learning_rate: peak; linear warm-up, constant, then linear decay.
+        warmup: steps of warm-up.
+        decay: share of the steps in which the rate falls.
+        weight_decay: of AdamW.
+        optimizer: "adamw" or "muon" (matrices inside the transformer by Muon, the rest by AdamW).
+        ema: decay of the averaged weights that are saved and used; 0 turns averaging off.
+        clip_norm: largest norm of the gradient.
+        act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
+        mixture: dataset name -> weight; empty: all, by their number of frames.
+        changed_weight: tokenizer only, weight of pixels that changed.
+        compile: compile the loss with torch.compile.
+        validate_every: steps between validations.
+        save_every: steps between checkpoints to resume from.
+    """
+
+    steps: int = 1000
+    batch: int = 16
+    window: int = 8
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.5
+    weight_decay: float = 0.01
+    optimizer: str = "adamw"
+    ema: float = 0.998
+    clip_norm: float = 1.0
+    act_every: int = 0
+    mixture: dict[str, float] = field(default_factory=dict)
+    changed_weight: float = 20.0
+    compile: bool = True
+    validate_every: int = 1000
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adamw", "muon"):
+            raise InputError(f"optimizer: found {self.optimizer!r}, wanted 'adamw' or 'muon'")
+        for name in ("steps", "batch", "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: found {getattr(self, name)}, wanted at least 1")
+        if self.window < 2:
+            raise InputError(f"window: found {self.window}, wanted at least 2 frames")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What the run measures at its end.
+
+    Attributes:
+        windows: open-loop dreams per dataset.
+        env: environment in which to run the policy; None: none.
+        episodes: policy episodes.
+        seed: of the first policy episode.
+    """
+
+    windows: int = 64
+    env: str | None = None
+    episodes: int = 50
+    seed: int = 1000
+
+
+@dataclass(frozen=True)
+class RecipeConfig:
+    """A complete run, from recordings to report.
+
+    Attributes:
+        name: of the model.
+        output: folder of the run.
+        seed: of everything random.
+        threads: of torch; 0 leaves torch's choice.
+        licence: of the resulting weights, for the model card.
+        model: shape of the network.
+        datasets: by name.
+        stages: by name, in the order tokenizer, pretrain, midtrain, finetune; each goes on from the one before.
+        evaluation: what is measured at the end.
+        init: checkpoint to start from (a tokenizer stage is then optional), or None.
+        wandb: "off", "offline" or "online".
+    """
+
+    name: str
+    output: str
+    datasets: dict[str, DatasetConfig]
+    stages: dict[str, StageConfig]
+    seed: int = 0
+    threads: int = 0
+    licence: str = "apache-2.0"
+    model: WorldModelConfig = field(default_factory=WorldModelConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    init: str | None = None
+    wandb: str = "off"
+
+    def __post_init__(self) -> None:
+        unknown = [stage for stage in self.stages if stage not in STAGES]
+        if unknown or not self.stages:
+            raise InputError(f"stages: found {', '.join(unknown) or 'none'}, wanted some of {', '.join(STAGES)}")
+        if list(self.stages) != [stage for stage in STAGES if stage in self.stages]:
+            raise InputError(f"stages: found the order {', '.join(self.stages)}, wanted {', '.join(STAGES)}")
+        if not self.datasets:
+            raise InputError("datasets: found none, wanted at least one")
+        if self.wandb not in ("off", "offline", "online"):
+            raise InputError(f"wandb: found {self.wandb!r}, wanted off, offline or online")
+        for stage, config in self.stages.items():
+            if missing := set(config.mixture) - set(self.datasets):
+                raise InputError(f"stages.{stage}.mixture: unknown {', '.join(sorted(missing))}, "
+                                 f"wanted some of {', '.join(self.datasets)}")
+        if "tokenizer" not in self.stages and self.init is None:
+            raise InputError("stages: no tokenizer stage and no init checkpoint, wanted one of them")
+
+
+def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:
+    """Reads a run from a YAML file and ``--key value`` words.
+
+    Raises:
+        InputError: unreadable file, unknown or missing key, value of a wrong type.
+    """
+    values = read_yaml(Path(path))
+    words = list(overrides or [])
+    while words:
+        key = words.pop(0)
+        key, equals, value = key.partition("=")
+        if not key.startswith("--") or not (equals or words):
+            raise InputError(f"{key}: found a word without --key value, wanted pairs such as --seed 1")
+        _set(values, key[2:].split("."), yaml.safe_load(value if equals else words.pop(0)), key)
+    try:
+        return draccus.decode(RecipeConfig, values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (draccus.utils.ParsingError, draccus.utils.DecodingError, TypeError, ValueError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        raise InputError(f"{path}: {' '.join(str(cause).split())}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML mapping, following ``!include`` relative to the file.
+
+    Raises:
+        InputError: missing, not YAML, or not a mapping.
+    """
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!include", lambda loader, node: read_yaml(path.parent / str(loader.construct_scalar(node))))  # pyright: ignore
+    try:
+        values = yaml.load(path.read_text(), Loader)  # noqa: S506 (a subclass of SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error.__class__.__name__}), wanted a YAML file") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: found {type(values).__name__}, wanted a mapping of keys to values")
+    return values
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
+    """Sets a nested value; parents that are not there yet are made, typos are caught when decoding."""
+    for key in keys[:-1]:
+        if values.get(key) is None:
+            values[key] = {}
+        values = values[key]
+        if not isinstance(values, dict):
+            raise InputError(f"{where}: {key} is a single value, wanted a group of keys")
+    values[keys[-1]] = value
+
+
+def to_yaml(config: RecipeConfig) -> str:
+    """The resolved configuration, readable by ``load_config`` again."""
+    return yaml.safe_dump(draccus.encode(config), sort_keys=False)
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Plain values of any of these dataclasses, for hashing and JSON."""
+    return dataclasses.asdict(config)

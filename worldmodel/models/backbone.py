@@ -1,0 +1,255 @@
+"""The space-time transformer. Time is cut into blocks, one per frame:
+
+    [ N latent tokens | state | action that led here | registers | readout ]  [ action chunk, in policy mode ]
+
+It maps noisy inputs and their clocks to clean estimates, and knows neither losses nor sampling. Block t also shows
+the ``history`` frames before it, clean: a frame that is to be predicted sees where everything was from the first layer
+on, and since attention never looks ahead, block t + 1 may hold frame t clean while block t predicts it.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from worldmodel.models.layers import (
+    EmbodimentLinear,
+    EmbodimentMLP,
+    Layer,
+    TimeCache,
+    fourier_features,
+    fourier_size,
+    position_features,
+)
+from worldmodel.types import EmbodimentSpec, InputError
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Shape of the transformer.
+
+    Attributes:
+        width: token width d.
+        layers: number of layers; every ``time_every``-th attends over time.
+        heads: attention heads; width must be a multiple of twice as many.
+        patch: latent cells per token along each side.
+        registers: free tokens per frame.
+        mlp_ratio: hidden size of the MLP over d.
+        window: frames a frame can look back to, itself included.
+        history: clean past frames shown beside every noisy one (0: only attention over time connects frames).
+        chunk: actions of a policy chunk.
+        fourier_bands: frequencies for actions and states (0: raw numbers).
+        relative_points: show every token the action's point relative to its own centre.
+        time_attention: "all" tokens of past frames, or only the same "position".
+    """
+
+    width: int = 192
+    layers: int = 8
+    heads: int = 4
+    patch: int = 2
+    registers: int = 1
+    mlp_ratio: float = 4.0
+    time_every: int = 4
+    window: int = 8
+    history: int = 2
+    chunk: int = 16
+    fourier_bands: int = 6
+    relative_points: bool = True
+    time_attention: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise InputError(f"backbone.width: found {self.width}, wanted a multiple of 2 x heads ({2 * self.heads})")
+        if self.time_attention not in ("all", "position"):
+            raise InputError(f"backbone.time_attention: found {self.time_attention!r}, wanted 'all' or 'position'")
+        if self.window < 2 or self.history < 0 or self.chunk < 1:
+            raise InputError("backbone: wanted window >= 2, history >= 0 and chunk >= 1")
+
+
+@dataclass
+class Inputs:
+    """What the backbone sees. Clocks are flow times: 0 is noise, 1 is data.
+
+    Attributes:
+        latents: noisy latents of every frame.
+        history: the clean frames before each one, newest first, concatenated over channels.
+        history_mask: 1 where that past frame exists.
+        clock: flow time of the latents.
+        actions: action that led to each frame, noisy where its clock is below 1.
+        action_clock: flow time of these actions.
+        action_known: False puts the learned null in place of the action.
+        embodiment: index of the body.
+        state: proprioception at each frame, or None.
+        state_known: False puts the learned null in place of the state.
+        chunk: noisy actions to come after each frame, or None.
+        chunk_clock: flow time of each chunk.
+    """
+
+    latents: Float[Tensor, "b t h w c"]
+    history: Float[Tensor, "b t h w hc"]
+    history_mask: Float[Tensor, "b t history"]
+    clock: Float[Tensor, "b t"]
+    actions: Float[Tensor, "b t a"]
+    action_clock: Float[Tensor, "b t"]
+    action_known: Bool[Tensor, "b t"]
+    embodiment: Int64[Tensor, "b"]
+    state: Float[Tensor, "b t s"] | None = None
+    state_known: Bool[Tensor, "b t"] | None = None
+    chunk: Float[Tensor, "b t k a"] | None = None
+    chunk_clock: Float[Tensor, "b t"] | None = None
+
+    def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
+        return replace(self, latents=latents, clock=clock)
+
+
+@dataclass
+class Outputs:
+    """Clean estimates; ``readout`` holds reward and the logit of success for the action that led here."""
+
+    latents: Float[Tensor, "b t h w c"]
+    actions: Float[Tensor, "b t a"]
+    readout: Float[Tensor, "b t 2"]
+    chunk: Float[Tensor, "b t k a"] | None = None
+
+
+class Clock(nn.Module):
+    """Embeds flow times."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(fourier_size(1, 5), d), nn.SiLU(), nn.Linear(d, d))
+
+    def forward(self, clock: Float[Tensor, "*b"]) -> Float[Tensor, "*b d"]:
+        return self.mlp(fourier_features(2.0 * clock.unsqueeze(-1) - 1.0, 5))
+
+
+class Backbone(nn.Module):
+    """See the head of this file; ``grid`` is the latents' height and width in tokens."""
+
+    def __init__(
+        self, config: BackboneConfig, embodiments: list[EmbodimentSpec], channels: int, grid: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.config, self.grid = config, grid
+        d, bodies = config.width, len(embodiments)
+        self.action_size = max(len(body.action) for body in embodiments)
+        self.state_size = max(1, *(len(body.state_low) for body in embodiments))
+        cell = channels * config.patch**2
+        self.patch_in = nn.Linear(cell * (1 + config.history), d)
+        self.no_history = nn.Parameter(torch.zeros(config.history, d))
+        self.register_buffer("place", position_features(*grid, d), persistent=False)
+        self.special = nn.Parameter(torch.randn(3 + config.registers, d))
+        self.null_state = nn.Parameter(torch.zeros(d))
+        self.null_action = nn.Parameter(torch.zeros(d))
+        self.action_in = EmbodimentMLP(bodies, self.action_size, d, config.fourier_bands)
+        self.action_add = nn.Linear(d, d, bias=False)
+        self.state_in = EmbodimentMLP(bodies, self.state_size, d, config.fourier_bands)
+        self.clock, self.action_clock = Clock(d), Clock(d)
+        self._init_points(embodiments, d)
+        self.chunk_place = nn.Parameter(torch.randn(config.chunk, d))
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, 6 * d))
+        nn.init.zeros_(self.modulation[1].weight)
+        self.layers = nn.ModuleList(
+            Layer(d, config.heads, config.mlp_ratio, over_time=(i + 1) % config.time_every == 0)
+            for i in range(config.layers)
+        )
+        self.norm = nn.RMSNorm(d)
+        self.latent_out = nn.Linear(d, cell)
+        nn.init.zeros_(self.latent_out.weight)
+        self.action_out = EmbodimentLinear(bodies, d, self.action_size, zero=True)
+        self.readout = EmbodimentLinear(bodies, d, 2, zero=True)
+
+    def _init_points(self, embodiments: list[EmbodimentSpec], d: int) -> None:
+        """Tables of which action dimensions are points, padded with a mask of zeros."""
+        count = max(len(body.action.points) for body in embodiments) if self.config.relative_points else 0
+        index = torch.zeros(len(embodiments), count, 2, dtype=torch.long)
+        mask = torch.zeros(len(embodiments), count)
+        for row, body in enumerate(embodiments):
+            for column, point in enumerate(body.action.points[:count]):
+                index[row, column], mask[row, column] = torch.tensor(point), 1.0
+        self.register_buffer("point_index", index, persistent=False)
+        self.register_buffer("point_mask", mask, persistent=False)
+        rows, columns = self.grid
+        y = (torch.arange(rows) + 0.5) / rows * 2 - 1
+        x = (torch.arange(columns) + 0.5) / columns * 2 - 1
+        centres = torch.stack([x.expand(rows, -1), y[:, None].expand(-1, columns)], -1).flatten(0, 1)
+        self.register_buffer("centres", centres, persistent=False)
+        if count:
+            bands = self.config.fourier_bands
+            self.point_in = nn.Sequential(nn.Linear(fourier_size(2, bands), d), nn.SiLU(), nn.Linear(d, d))
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens of one frame's block."""
+        return self.grid[0] * self.grid[1] + 3 + self.config.registers
+
+    def cache(self) -> TimeCache:
+        """An empty cache of keys and values."""
+        return TimeCache(self.config.window)
+
+    def forward(self, inputs: Inputs, cache: TimeCache | None = None, *, keep: bool = False) -> Outputs:
+        """Estimates clean latents, actions and readout of every frame.
+
+        With a ``cache`` the frames continue those seen before; ``keep`` writes the new frames into it (do this with
+        clean frames only).
+        """
+        condition, x = self._embed(inputs)
+        n = self.block_tokens
+        if inputs.chunk is not None:
+            assert inputs.chunk_clock is not None
+            chunk = self.action_in(inputs.chunk, inputs.embodiment) + self.chunk_place
+            x = torch.cat([x, chunk + self.action_clock(inputs.chunk_clock).unsqueeze(2)], 2)
+        modulation = self.modulation(condition).unflatten(-1, (6, -1))
+        per_position = self.config.time_attention == "position"
+        for index, layer in enumerate(self.layers):
+            time = {"per_position": per_position, "cache": cache, "layer": index, "keep": keep} if layer.over_time else {}
+            x = layer(x, modulation, n, self.config.window, **time)
+        if cache is not None and keep:
+            cache.frames += x.shape[1]
+        return self._read(self.norm(x), inputs)
+
+    def _embed(self, inputs: Inputs) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t n d"]]:
+        """Condition of every frame and the tokens of its block."""
+        patch = self.config.patch
+        cells = rearrange(
+            torch.cat([inputs.latents, inputs.history], -1), "b t (h p) (w q) c -> b t (h w) (p q c)", p=patch, q=patch
+        )
+        latents = self.patch_in(cells) + self.place + ((1.0 - inputs.history_mask) @ self.no_history).unsqueeze(2)
+        known = inputs.action_known.unsqueeze(-1)
+        given = (inputs.action_known & (inputs.action_clock >= 1.0)).unsqueeze(-1)
+        action = self.action_in(inputs.actions, inputs.embodiment)
+        latents = latents + torch.where(given, self.action_add(action), 0.0).unsqueeze(2)
+        if self.config.relative_points and self.point_index.shape[1]:
+            latents = latents + torch.where(given, 1.0, 0.0).unsqueeze(2) * self._points(inputs)
+        action = torch.where(known, action + self.action_clock(inputs.action_clock), self.null_action)
+        state = self.null_state.expand_as(action)
+        if inputs.state is not None:
+            assert inputs.state_known is not None
+            state = torch.where(inputs.state_known.unsqueeze(-1), self.state_in(inputs.state, inputs.embodiment), state)
+        free = self.special[2:].expand(*action.shape[:2], -1, -1)
+        special = torch.stack([state + self.special[0], action + self.special[1]], 2)
+        return self.clock(inputs.clock), torch.cat([latents, special, free], 2)
+
+    def _points(self, inputs: Inputs) -> Float[Tensor, "b t n d"]:
+        """Embeds where the action's points lie, seen from every token's centre, in units of half the picture."""
+        index = self.point_index[inputs.embodiment].flatten(1)[:, None].expand(-1, inputs.actions.shape[1], -1)
+        points = inputs.actions.gather(2, index).unflatten(2, (-1, 2))
+        relative = points.unsqueeze(2) - self.centres[None, None, :, None]
+        embedded = self.point_in(fourier_features(relative, self.config.fourier_bands))
+        return (embedded * self.point_mask[inputs.embodiment][:, None, None, :, None]).sum(3)
+
+    def _read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
+        n, spatial = self.block_tokens, self.grid[0] * self.grid[1]
+        patch = self.config.patch
+        latents = rearrange(
+            self.latent_out(x[:, :, :spatial]),
+            "b t (h w) (p q c) -> b t (h p) (w q) c",
+            h=self.grid[0],
+            p=patch,
+            q=patch,
+        )
+        actions = self.action_out(x[:, :, spatial + 1], inputs.embodiment)
+        chunk = self.action_out(x[:, :, n:], inputs.embodiment) if inputs.chunk is not None else None
+        return Outputs(latents, actions, self.readout(x[:, :, n - 1], inputs.embodiment), chunk)

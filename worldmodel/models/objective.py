@@ -1,0 +1,207 @@
+"""What the backbone is trained on: two kinds of batches that cover the five modes.
+
+*Dream* batches have noisy frames; their actions are given (``forward_dynamics``), unknown (``video``) or noisy
+themselves (``joint``), drawn per row. *Act* batches have clean frames; the actions that led to them are noisy
+(``inverse_dynamics``) or unknown, and from every frame a chunk of future actions is denoised (``policy``), with no
+latent token of any future frame.
+Sources: Chen et al. 2024 "Diffusion forcing" (a clock per frame); Zhu et al. 2025 "Unified world models" (a second
+clock for actions); Li & He 2025 "Back to basics" (predicting the data, not the velocity).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from worldmodel.models.backbone import Backbone, Inputs, Outputs
+from worldmodel.models.flow import around, interpolate, sample_times
+from worldmodel.types import Batch
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """How batches are noised and errors weighed.
+
+    Attributes:
+        video: share of dream rows whose actions are unknown.
+        joint: share of dream rows whose actions are noisy and predicted along.
+        noise_share: share of frames that start from pure noise; the others have uniform flow times.
+        clean_share: share of frames left clean in dream batches, as they are when the cache is written.
+        context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
+        changed_weight: weight of tokens that changed since the frame before, others have 1.
+        skip_variance: assumed variance of a latent around its value in the frame before (0: no skip from it).
+        action_weight: weight of action errors.
+        readout_weight: weight of reward and success.
+        state_share: share of act rows that see the state.
+        inverse: share of act rows whose past actions are noisy and predicted, the others' are unknown.
+    """
+
+    video: float = 0.15
+    joint: float = 0.15
+    noise_share: float = 0.4
+    clean_share: float = 0.15
+    context_noise: float = 0.1
+    changed_weight: float = 8.0
+    skip_variance: float = 0.5
+    action_weight: float = 1.0
+    readout_weight: float = 0.1
+    state_share: float = 0.7
+    inverse: float = 0.5
+
+
+def stack_history(latents: Float[Tensor, "b t h w c"], count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` frames before each one, newest first over channels (zeros where there is none), and their mask."""
+    b, t = latents.shape[:2]
+    past = [F.pad(latents[:, : max(t - age, 0)], (0, 0) * 3 + (min(age, t), 0)) for age in range(1, count + 1)]
+    mask = torch.arange(t, device=latents.device)[:, None] >= torch.arange(1, count + 1, device=latents.device)
+    history = torch.cat(past, -1) if past else latents[..., :0]
+    return history, mask.float().expand(b, -1, -1)
+
+
+def predict(
+    backbone: Backbone, inputs: Inputs, skip_variance: float, cache: object = None, *, keep: bool = False
+) -> Outputs:
+    """Runs the backbone; its latents are corrections of the best guess around the frame before (``flow.around``)."""
+    outputs = backbone(inputs, cache, keep=keep)
+    if skip_variance > 0 and backbone.config.history:
+        channels = inputs.latents.shape[-1]
+        prior = inputs.history[..., :channels]
+        outputs.latents = outputs.latents + around(inputs.latents, prior, inputs.clock, skip_variance)
+    return outputs
+
+
+def _rows(b: int, t: int, share: float, device: torch.device) -> Tensor:
+    """(b, t) bool: whole rows that are True with probability ``share``."""
+    return (torch.rand(b, 1, device=device) < share).expand(b, t)
+
+
+def _context(latents: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Slightly noised frames in half of the rows."""
+    b, t = latents.shape[:2]
+    level = torch.rand(b, t, device=latents.device) * config.context_noise
+    level = torch.where(_rows(b, t, 0.5, latents.device), level, 0.0)
+    return interpolate(torch.randn_like(latents), latents, 1.0 - level)
+
+
+def _led_here(actions: Tensor, t: int) -> Tensor:
+    """Shifts actions so that index t holds what led to frame t; nothing led to the first frame."""
+    return F.pad(actions[:, : t - 1], (0, 0, 1, 0) if actions.ndim == 3 else (1, 0))
+
+
+def change_weights(latents: Tensor, changed_weight: float, patch: int) -> Tensor:
+    """Per latent cell: ``changed_weight`` where its token differs from the frame before, else 1."""
+    difference = (latents[:, 1:] - latents[:, :-1]).square().mean(-1)
+    b, t, h, w = difference.shape
+    tokens = F.avg_pool2d(difference.reshape(b * t, 1, h, w), patch)
+    changed = (F.interpolate(tokens, scale_factor=patch) > 0.02).reshape(b, t, h, w)
+    return F.pad(1.0 + (changed_weight - 1.0) * changed, (0, 0, 0, 0, 1, 0))
+
+
+def dream_loss(
+    backbone: Backbone, batch: Batch, config: ObjectiveConfig, *, actions_known: bool = True
+) -> dict[str, Tensor]:
+    """Errors of frames, jointly dreamed actions and readout on one dream batch.
+
+    Args:
+        backbone: the network.
+        batch: windows with latents.
+        config: noise levels and weights.
+        actions_known: False hides all actions (pretraining on video).
+    """
+    z = batch.latents
+    assert z is not None
+    b, t = z.shape[:2]
+    context = _context(z, config)
+    history, history_mask = stack_history(context, backbone.config.history)
+    clock = sample_times((b, t), config.noise_share).to(z.device)
+    clock = torch.where(torch.rand(b, t, device=z.device) < config.clean_share, 1.0, clock)
+    clock[:, 0] = 1.0
+    noisy = torch.where((clock == 1.0)[..., None, None, None], context, interpolate(torch.randn_like(z), z, clock))
+
+    actions = _led_here(batch.actions, t)
+    known = _led_here(batch.action_mask, t)
+    mode = torch.rand(b, 1, device=z.device)
+    joint = (mode < config.joint).expand(b, t)
+    shown = known & (mode >= config.joint + config.video).expand(b, t) if actions_known else torch.zeros_like(known)
+    action_clock = torch.where(joint, sample_times((b, t), config.noise_share).to(z.device), 1.0)
+    noisy_actions = torch.where(
+        joint.unsqueeze(-1), interpolate(torch.randn_like(actions), actions, action_clock), actions
+    )
+    predict_actions = joint & known & actions_known
+    inputs = Inputs(
+        noisy, history, history_mask, clock, noisy_actions, action_clock, shown | predict_actions, batch.embodiment
+    )
+    outputs = predict(backbone, inputs, config.skip_variance)
+    weights = change_weights(z, config.changed_weight, backbone.config.patch)
+    weights = weights * ((clock < 1.0) & (torch.arange(t, device=z.device) > 0))[..., None, None]
+    error = (outputs.latents - z).square().mean(-1)
+    losses = {"frames": (error * weights).sum() / weights.sum().clamp_min(1e-6)}
+    losses["joint"] = _masked((outputs.actions - actions).square().mean(-1), predict_actions)
+    losses.update(_readout_loss(outputs.readout, batch, shown))
+    return losses
+
+
+def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
+    """Errors of inferred actions, policy chunks and readout on one act batch (needs t + chunk - 1 actions)."""
+    z = batch.latents
+    assert z is not None
+    (b, t), k = z.shape[:2], backbone.config.chunk
+    context = _context(z, config)
+    history, history_mask = stack_history(context, backbone.config.history)
+    actions, known = _led_here(batch.actions, t), _led_here(batch.action_mask, t)
+    inverse = _rows(b, t, config.inverse, z.device) & known
+    action_clock = sample_times((b, t), config.noise_share).to(z.device)
+    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, :t]
+    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, :t]
+    chunk_clock = sample_times((b, t), config.noise_share).to(z.device)
+    state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
+    has_state = ~state.isnan().any(-1) & (batch.state is not None)
+    inputs = Inputs(
+        latents=context,
+        history=history,
+        history_mask=history_mask,
+        clock=torch.ones(b, t, device=z.device),
+        actions=interpolate(torch.randn_like(actions), actions, action_clock),
+        action_clock=action_clock,
+        action_known=inverse,
+        embodiment=batch.embodiment,
+        state=state.nan_to_num(),
+        state_known=_rows(b, t, config.state_share, z.device) & ~inverse & has_state,
+        chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
+        chunk_clock=chunk_clock,
+    )
+    outputs = backbone(inputs)
+    assert outputs.chunk is not None
+    losses = {
+        "inverse": _masked((outputs.actions - actions).square().mean(-1), inverse),
+        "policy": _masked((outputs.chunk - chunk).square().mean(-1), chunk_mask),
+    }
+    losses.update(_readout_loss(outputs.readout, batch, known))
+    return losses
+
+
+def _masked(error: Tensor, mask: Tensor) -> Tensor:
+    return (error * mask).sum() / mask.sum().clamp_min(1)
+
+
+def _readout_loss(readout: Tensor, batch: Batch, shown: Tensor) -> dict[str, Tensor]:
+    """Squared error of reward and cross-entropy of success, where the action is shown and the truth is known."""
+    losses, t = {}, readout.shape[1]
+    if batch.reward is not None:
+        reward = F.pad(batch.reward[:, : t - 1], (1, 0), value=torch.nan)
+        known = shown & ~reward.isnan()
+        losses["reward"] = _masked((readout[..., 0] - reward.nan_to_num()).square(), known)
+    if batch.success is not None:
+        success = F.pad(batch.success[:, : t - 1], (1, 0), value=torch.nan)
+        known = shown & ~success.isnan()
+        bce = F.binary_cross_entropy_with_logits(readout[..., 1], success.nan_to_num(), reduction="none")
+        losses["success"] = _masked(bce, known)
+    return losses
+
+
+def total(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
+    """Weighted sum of what ``dream_loss`` or ``act_loss`` returned."""
+    weights = {"frames": 1.0, "reward": config.readout_weight, "success": config.readout_weight}
+    return torch.stack([weights.get(name, config.action_weight) * loss for name, loss in losses.items()]).sum()

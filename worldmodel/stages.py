@@ -1,0 +1,116 @@
+"""What one optimiser step does, for the tokenizer and for the backbone, as Lightning modules.
+
+All randomness of step i comes from (seed, i), so a run that is killed and resumed ends in the same weights.
+"""
+
+import copy
+from typing import Any
+
+import lightning
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from worldmodel.config import StageConfig
+from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
+from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.tokenizer import Tokenizer, reconstruction_loss
+from worldmodel.models.world_model import WorldModel
+from worldmodel.types import Batch
+
+LATENT_NOISE = 0.05
+
+
+class Stage(lightning.LightningModule):
+    """Optimiser, learning rate, averaged weights (EMA) and seeding, the same for every stage.
+
+    Args:
+        network: what is trained.
+        config: of the stage.
+        seed: of the run.
+    """
+
+    def __init__(self, network: nn.Module, config: StageConfig, seed: int) -> None:
+        super().__init__()
+        self.network, self.config, self.seed = network, config, seed
+        self.average = copy.deepcopy(network).eval().requires_grad_(False) if config.ema else network
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = build_optimizer(self.network, self.config.optimizer, self.config.learning_rate, self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate(self, step: int) -> float:
+        """Learning rate over its peak: linear warm-up, constant, linear decay to 2 % over the last share."""
+        left = (self.config.steps - step) / max(1.0, self.config.steps * self.config.decay)
+        return min(1.0, (step + 1) / max(1, self.config.warmup), max(0.02, left))
+
+    def training_step(self, batch: tuple[int, Any], batch_idx: int) -> Tensor:
+        step, content = batch
+        torch.manual_seed(self.seed * 1_000_003 + step)
+        losses, loss = self.loss(step, content)
+        for name, value in losses.items():
+            self.log(f"loss/{name}", value)
+        self.log("loss/total", loss, prog_bar=True)
+        return loss
+
+    def loss(self, step: int, content: Any) -> tuple[dict[str, Tensor], Tensor]:
+        """Named losses and what to minimise."""
+        raise NotImplementedError
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Moves the averaged weights; early on they follow faster."""
+        if self.config.ema:
+            keep = min(self.config.ema, (self.global_step + 1) / (self.global_step + 10))
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1.0 - keep)
+
+
+class TokenizerStage(Stage):
+    """Trains the autoencoder to reconstruct pictures, with noise on its latents."""
+
+    def __init__(self, tokenizer: Tokenizer, config: StageConfig, seed: int) -> None:
+        super().__init__(tokenizer, config, seed)
+        self._forward = torch.compile(self._reconstruction) if config.compile else self._reconstruction
+
+    def _reconstruction(self, pixels: Tensor, previous: Tensor) -> Tensor:
+        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        latents = tokenizer.bottleneck(pixels)
+        noisy = latents + LATENT_NOISE * torch.randn_like(latents)
+        return reconstruction_loss(tokenizer.reconstruct(noisy), pixels, previous, self.config.changed_weight)
+
+    def loss(self, step: int, content: tuple[Tensor, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        pixels, previous = (rearrange(frames, "n h w c -> n c h w").float() / 255.0 for frames in content)
+        loss = self._forward(pixels, previous)
+        return {}, loss
+
+
+class BackboneStage(Stage):
+    """Trains the backbone on latents: dream batches, and act batches every ``act_every`` steps.
+
+    Args:
+        model: its backbone is trained, its tokenizer only serves validation.
+        config: of the stage.
+        seed: of the run.
+        actions_known: False for pretraining on video.
+    """
+
+    def __init__(self, model: WorldModel, config: StageConfig, seed: int, *, actions_known: bool) -> None:
+        super().__init__(model.backbone, config, seed)
+        self.objective: ObjectiveConfig = model.config.objective
+        self.actions_known = actions_known
+        self._dream = torch.compile(self._dream_loss) if config.compile else self._dream_loss
+        self._act = torch.compile(self._act_loss) if config.compile else self._act_loss
+
+    def _dream_loss(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        losses = dream_loss(self.network, batch, self.objective, actions_known=self.actions_known)  # pyright: ignore
+        return losses, total(losses, self.objective)
+
+    def _act_loss(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        losses = act_loss(self.network, batch, self.objective)  # pyright: ignore[reportArgumentType]
+        return losses, total(losses, self.objective)
+
+    def loss(self, step: int, content: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        every = self.config.act_every
+        acting = self.actions_known and every and step % every == every - 1
+        return self._act(content) if acting else self._dream(content)
