@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests import tiny_run
 from tests.data.making import write_hdf5
 from worldmodel import checkpoint, cli
 from worldmodel.data.embodiments import PUSHT
@@ -26,12 +27,6 @@ from worldmodel.types import InputError
 
 COMMANDS = ("demo", "run", "train", "rollout", "eval", "collect", "convert", "info", "label")
 SIZE_PX = 32
-RUN_SOON = """\
---datasets.explore.collect.episodes 4 --datasets.explore.collect.max_steps 24 --datasets.explore.held_out 0.3
---stages.tokenizer.steps 2 --stages.tokenizer.batch 4 --stages.pretrain.steps 2 --stages.pretrain.batch 2
---stages.midtrain.steps 2 --stages.midtrain.batch 2 --stages.finetune.steps 2 --stages.finetune.batch 2
---evaluation.windows 2 --evaluation.env null --model.height 32 --model.width 32
---datasets.explore.collect.size 32""".split()
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +159,9 @@ def test_a_mistake_is_told_in_one_line(mistake: str, place: Path, capfd: pytest.
 
 
 def test_the_line_comes_from_the_installed_program_too(place: Path) -> None:
-    done = subprocess.run([Path(sys.executable).with_name("worldmodel"), "info", "nowhere"], capture_output=True, text=True)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("worldmodel"), "info", "nowhere"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "worldmodel: nowhere: no such file or folder, wanted a dataset\n"
 
@@ -199,7 +196,10 @@ def test_a_full_disk(small_disk: Path, recordings: Path, capfd: pytest.CaptureFi
     ("raised", "told"),
     [
         (InputError("a: two\nlines"), "a: two lines"),
-        (OSError(errno.ENOSPC, "full", "/disk/file"), "/disk/file: No space left on device, wanted a place to write to"),
+        (
+            OSError(errno.ENOSPC, "full", "/disk/file"),
+            "/disk/file: No space left on device, wanted a place to write to",
+        ),
         (OSError(errno.EROFS, "read-only"), "out: Read-only file system, wanted a place to write to"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "out: No space left on device, wanted"),
         (ValueError("a bug"), None),
@@ -291,9 +291,7 @@ def test_convert_keeps_everything(recordings: Path, output: Path) -> None:
     assert files_below(output.parent) == [f"output/{name}" for name in files_below(output)]
 
 
-def test_convert_continues_after_an_interrupt(
-    recordings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_convert_continues_after_an_interrupt(recordings: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from worldmodel.data.diffusion_policy import DiffusionPolicySource
 
     read, asked = DiffusionPolicySource.__getitem__, []
@@ -354,7 +352,7 @@ def test_demo(tiny: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_run_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ("tiny", "--output", "runs/soon", *RUN_SOON)
+    words = ("tiny", "--output", "runs/soon", *tiny_run.OVERRIDES)
     assert run("train", *words, "--stage", "tokenizer") == 0
     weights = (tmp_path / "runs/soon/tokenizer/checkpoint/model.safetensors").stat().st_mtime_ns
     assert run("run", *words) == 0

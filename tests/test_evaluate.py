@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.dot_world import CopyLastModel, DeafModel, DotModel, DotSource
+from tests.models import tiny
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.evaluation_windows import choose_windows
 from worldmodel.metrics import PERFECT_DB
@@ -156,3 +157,16 @@ def test_stretches_with_unknown_actions_are_left_out() -> None:
 def test_unusable_recordings_are_named(source: DotSource, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluate(DotModel(), source, **options)
+
+
+def test_the_real_model_is_measured_too() -> None:
+    source = DotSource((30, 30))
+    source.embodiments = [tiny.ARM]
+    for episode in source.episodes:
+        episode.embodiment = "arm"
+    metrics, samples = evaluate_dream(tiny.model(), source, **(FAST | {"max_windows": 4, "samples": 1}))
+    assert metrics["data"]["windows"] == 4
+    assert metrics["rollout"]["steps"] == 2
+    assert metrics["frames"]["changed_psnr_db"] < metrics["frames"]["ceiling"]["changed_psnr_db"] + 20
+    assert samples.windows[0].dreamed.shape == (6, 32, 64, 3)
+    assert samples.obeyed.shape == (24, 2)

@@ -18,6 +18,7 @@ from worldmodel.output import whole_file
 from worldmodel.panels import difference, enlarge
 from worldmodel.report import write_report
 from worldmodel.types import InputError
+from worldmodel.video_io import write_mp4
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,10 @@ def test_pictures_are_enlarged_without_smoothing_and_differences_have_no_sign() 
     one, other = np.full((1, 1, 3), 10, np.uint8), np.full((1, 1, 3), 40, np.uint8)
     assert np.array_equal(difference(one, other), difference(other, one))
     assert difference(one, other).max() == 60
+
+
+def test_a_film_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        write_mp4(tmp_path / "absent" / "film.mp4", np.zeros((3, 31, 33, 3), np.uint8), 7.5)
+    assert "film.mp4: the video encoder" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -45,8 +45,12 @@ def find(name: str) -> Path:
         try:
             return Path(snapshot_download(name))
         except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-            raise InputError(f"{name}: no such folder, and the Hub gave no such checkpoint ({type(error).__name__})") from error
-    raise InputError(f"checkpoint {name!r}: not found; shipped are: {', '.join(shipped()) or 'none'}; or give a folder or Hub id")
+            raise InputError(
+                f"{name}: no such folder, and the Hub gave no such checkpoint ({type(error).__name__})"
+            ) from error
+    raise InputError(
+        f"checkpoint {name!r}: not found; shipped are: {', '.join(shipped()) or 'none'}; or give a folder or Hub id"
+    )
 
 
 def load(name: str | os.PathLike[str], device: str = "cpu") -> WorldModel:
@@ -68,7 +72,9 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> WorldModel:
         model.load_state_dict({key: value.float() for key, value in state.items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{weights}: cannot be read ({reason}), wanted the weights that config.json describes") from error
+        raise InputError(
+            f"{weights}: cannot be read ({reason}), wanted the weights that config.json describes"
+        ) from error
     return model.eval().requires_grad_(False).to(device)
 
 
@@ -121,8 +127,10 @@ def save(model: WorldModel, folder: str | os.PathLike[str], *, card: str, traini
         "training": training,
     }
     (fresh / "config.json").write_text(json.dumps(values, indent=2) + "\n")
-    save_file({key: value.detach().cpu().to(torch.float32).contiguous() for key, value in model.state_dict().items()},
-              fresh / "model.safetensors")
+    save_file(
+        {key: value.detach().cpu().to(torch.float32).contiguous() for key, value in model.state_dict().items()},
+        fresh / "model.safetensors",
+    )
     (fresh / "README.md").write_text(card)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

@@ -170,8 +170,10 @@ class RecipeConfig:
             raise InputError(f"wandb: found {self.wandb!r}, wanted off, offline or online")
         for stage, config in self.stages.items():
             if missing := set(config.mixture) - set(self.datasets):
-                raise InputError(f"stages.{stage}.mixture: unknown {', '.join(sorted(missing))}, "
-                                 f"wanted some of {', '.join(self.datasets)}")
+                raise InputError(
+                    f"stages.{stage}.mixture: unknown {', '.join(sorted(missing))}, "
+                    f"wanted some of {', '.join(self.datasets)}"
+                )
         if "tokenizer" not in self.stages and self.init is None:
             raise InputError("stages: no tokenizer stage and no init checkpoint, wanted one of them")
 
@@ -211,7 +213,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Loader.add_constructor("!include", lambda loader, node: read_yaml(path.parent / str(loader.construct_scalar(node))))  # pyright: ignore
     try:
-        values = yaml.load(path.read_text(), Loader)  # noqa: S506 (a subclass of SafeLoader)
+        values = yaml.load(path.read_text(), Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error.__class__.__name__}), wanted a YAML file") from error
     except yaml.YAMLError as error:

@@ -20,7 +20,7 @@ from rich.progress import track
 from worldmodel.evaluation_windows import Window, choose_windows
 from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim
 from worldmodel.rollout import Dreamer
-from worldmodel.types import EpisodeSource, InputError
+from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
 Actions = Float32[np.ndarray, "n a"]
 
@@ -108,22 +108,19 @@ def evaluate_dream(
     Raises:
         InputError: no usable window, or the model does not know the embodiment.
     """
-    name = embodiment or source.embodiments[0].name
-    specs = {spec.name: spec for spec in model.embodiments}
-    if name not in specs:
-        raise InputError(f"{source.path}: embodiment {name!r}, the model knows {', '.join(specs)}")
+    body = _body(model, source, embodiment)
     windows = choose_windows(
         source,
         length=context_frames + steps,
         count=max_windows,
         frame_size=model.frame_size,
-        embodiment=name,
+        embodiment=body.name,
         camera=camera,
         seed=seed,
         progress=progress,
     )
     shown = set(np.linspace(0, len(windows) - 1, min(samples, len(windows))).astype(int).tolist())
-    scores = _Scores(model, context_frames, steps, name, sampling_steps)
+    scores = _Scores(model, context_frames, steps, body.name, sampling_steps)
     parts = list(batched(enumerate(windows), batch))
     for number, part in enumerate(track(parts, "dreaming", disable=not progress)):
         rows = {row for row, (index, _) in enumerate(part) if index in shown}
@@ -136,14 +133,22 @@ def evaluate_dream(
     }
     metrics["data"] = {
         "name": Path(source.path).name,
-        "embodiment": name,
+        "embodiment": body.name,
         "episodes": len({window.episode for window in windows}),
         "windows": len(windows),
         "context_frames": context_frames,
         "horizon": steps,
         "seed": seed,
     }
-    return metrics, scores.samples(specs[name].action.names)
+    return metrics, scores.samples(body.action.names)
+
+
+def _body(model: Dreamer, source: EpisodeSource, embodiment: str | None) -> EmbodimentSpec:
+    name = embodiment or source.embodiments[0].name
+    specs = {spec.name: spec for spec in model.embodiments}
+    if name not in specs:
+        raise InputError(f"{source.path}: embodiment {name!r}, the model knows {', '.join(specs)}")
+    return specs[name]
 
 
 class _Scores:

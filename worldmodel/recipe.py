@@ -134,7 +134,9 @@ def train_stage(
 
 
 @torch.no_grad()
-def fit_statistics(tokenizer: Tokenizer, recordings: list[Recordings], episodes: list[np.ndarray], count: int = 512) -> None:
+def fit_statistics(
+    tokenizer: Tokenizer, recordings: list[Recordings], episodes: list[np.ndarray], count: int = 512
+) -> None:
     """Mean and deviation of latents over ``count`` training frames of every dataset."""
     parts = []
     for dataset, chosen in zip(recordings, episodes, strict=True):

@@ -36,7 +36,9 @@ class Stage(lightning.LightningModule):
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if config.ema else network
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.network, self.config.optimizer, self.config.learning_rate, self.config.weight_decay)
+        optimizer = build_optimizer(
+            self.network, self.config.optimizer, self.config.learning_rate, self.config.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -46,9 +48,9 @@ class Stage(lightning.LightningModule):
         return min(1.0, (step + 1) / max(1, self.config.warmup), max(0.02, left))
 
     def training_step(self, batch: tuple[int, Any], batch_idx: int) -> Tensor:
-        step, content = batch
-        torch.manual_seed(self.seed * 1_000_003 + step)
-        losses, loss = self.loss(step, content)
+        self.step, content = batch
+        torch.manual_seed(self.seed * 1_000_003 + self.step)
+        losses, loss = self.loss(self.step, content)
         for name, value in losses.items():
             self.log(f"loss/{name}", value)
         self.log("loss/total", loss, prog_bar=True)
@@ -58,10 +60,11 @@ class Stage(lightning.LightningModule):
         """Named losses and what to minimise."""
         raise NotImplementedError
 
-    def on_train_batch_end(self, *_: object) -> None:
-        """Moves the averaged weights; early on they follow faster."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Steps, then moves the averaged weights (early on they follow faster), before anything is saved."""
+        super().optimizer_step(*args, **kwargs)
         if self.config.ema:
-            keep = min(self.config.ema, (self.global_step + 1) / (self.global_step + 10))
+            keep = min(self.config.ema, (self.step + 1) / (self.step + 10))
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1.0 - keep)
 

@@ -33,7 +33,7 @@ class Resume(Callback):
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             partial = self.path.with_suffix(".partial")
             trainer.save_checkpoint(partial)
-            os.replace(partial, self.path)
+            partial.replace(self.path)
 
 
 class Record(Callback):
@@ -69,7 +69,9 @@ class Record(Callback):
         if step % self.every == 0:
             row = {name: round(float(np.mean(values)), 6) for name, values in self.sums.items()}
             row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-            row["frames_per_s"] = round((step - self.last) * self.frames_per_step / (time.perf_counter() - self.clock), 1)
+            row["frames_per_s"] = round(
+                (step - self.last) * self.frames_per_step / (time.perf_counter() - self.clock), 1
+            )
             self.sums = {}
         if step % self.validate_every == 0 or step == trainer.max_steps:
             row.update({f"validation/{name}": round(value, 4) for name, value in self.validate(module).items()})
@@ -88,10 +90,12 @@ class Record(Callback):
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(partial, self.path)
+        partial.replace(self.path)
 
 
-def fit(stage: Stage, stream: Stream, validate: Any, recipe: RecipeConfig, folder: Path, name: str, frames: int) -> None:
+def fit(
+    stage: Stage, stream: Stream, validate: Any, recipe: RecipeConfig, folder: Path, name: str, frames: int
+) -> None:
     """Trains ``stage`` to its last step, going on from ``folder/last.ckpt`` if there is one.
 
     Args:
@@ -124,7 +128,11 @@ def fit(stage: Stage, stream: Stream, validate: Any, recipe: RecipeConfig, folde
         logger=_wandb(recipe, folder, name),
         enable_checkpointing=False,
         enable_model_summary=False,
-        callbacks=[Record(folder, log_every, frames, validate, config.validate_every), Resume(folder, config.save_every), bar],
+        callbacks=[
+            Record(folder, log_every, frames, validate, config.validate_every),
+            Resume(folder, config.save_every),
+            bar,
+        ],
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*isinstance.treespec.*")
@@ -134,8 +142,12 @@ def fit(stage: Stage, stream: Stream, validate: Any, recipe: RecipeConfig, folde
             trainer.fit(stage, loader, ckpt_path=str(last) if stream.start else None, weights_only=True)
         except RuntimeError as error:
             if "Error(s) in loading state_dict" in str(error):
-                raise InputError(f"{last}: belongs to another network, wanted the one of this run; remove {folder}") from error
+                raise InputError(
+                    f"{last}: belongs to another network, wanted the one of this run; remove {folder}"
+                ) from error
             raise
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.finish()
     if trainer.global_step < config.steps:
         raise KeyboardInterrupt
 
@@ -145,7 +157,9 @@ def _step_of(checkpoint: Path) -> int:
     try:
         return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
     except (RuntimeError, KeyError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{checkpoint}: damaged, wanted a Lightning checkpoint; remove it to start this stage anew") from error
+        raise InputError(
+            f"{checkpoint}: damaged, wanted a Lightning checkpoint; remove it to start this stage anew"
+        ) from error
 
 
 def _wandb(recipe: RecipeConfig, folder: Path, name: str) -> Any:

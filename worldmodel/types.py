@@ -22,7 +22,7 @@ ActionKind = Literal["continuous", "binary", "categorical"]
 
 
 class InputError(ValueError):
-    """Something a person handed to the program is wrong; the message is one line: where, what was found, what was wanted.
+    """Something a person handed to the program is wrong; the message is one line: where, found, wanted.
 
     The command line prints it without a traceback and ends with exit code 2.
     """
@@ -48,7 +48,9 @@ class ActionDim:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
-            raise InputError(f"action dimension {self.name!r}: wanted finite low < high, found [{self.low}, {self.high}]")
+            raise InputError(
+                f"action dimension {self.name!r}: wanted finite low < high, found [{self.low}, {self.high}]"
+            )
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,17 @@ class Episode:
             raise InputError(f"{where}: no camera found, wanted at least one")
         for name, frames in self.frames.items():
             if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-                raise InputError(f"{where}: camera {name!r} is {frames.dtype} {frames.shape}, wanted uint8 (t, h, w, 3)")
+                raise InputError(
+                    f"{where}: camera {name!r} is {frames.dtype} {frames.shape}, wanted uint8 (t, h, w, 3)"
+                )
         lengths = {f"camera {name}": len(frames) for name, frames in self.frames.items()}
         for name in ("actions", "action_mask", "state", "reward", "success"):
             if (values := getattr(self, name)) is not None:
                 lengths[name] = len(values)
         if len(set(lengths.values())) != 1:
-            raise InputError(f"{where}: lengths differ ({', '.join(f'{k} {v}' for k, v in lengths.items())}), wanted one length")
+            raise InputError(
+                f"{where}: lengths differ ({', '.join(f'{k} {v}' for k, v in lengths.items())}), wanted one length"
+            )
         if not np.isfinite(self.actions[self.action_mask]).all():
             raise InputError(f"{where}: actions hold NaN or infinity, wanted finite numbers")
         if self.state is not None and not np.isfinite(self.state).all():

@@ -73,7 +73,9 @@ class ValidateDreams:
         for dataset, held in zip(recordings, episodes, strict=True):
             length = CONTEXT + HORIZON
             fits = [(dataset.starts[e], dataset.starts[e + 1] - length) for e in held]
-            starts = [np.linspace(low, high, max(1, count // len(fits))).astype(int) for low, high in fits if high >= low]
+            starts = [
+                np.linspace(low, high, max(1, count // len(fits))).astype(int) for low, high in fits if high >= low
+            ]
             if starts:
                 self.sets.append((dataset, np.unique(np.concatenate(starts))[:count]))
 

@@ -23,14 +23,19 @@ def write_mp4(path: Path, frames: UInt8[np.ndarray, "t h w 3"], fps: float) -> N
             codec="libx264",
             macro_block_size=2,
             output_params=["-crf", "16", "-preset", "veryfast", "-movflags", "+faststart", "-threads", "2"],
-            ffmpeg_log_level="error",
+            ffmpeg_log_level="quiet",
         )
-        writer.send(None)
-        for frame in even:
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
-        if not part.exists() or part.stat().st_size == 0:
-            raise OSError("the encoder wrote nothing")
+        try:
+            writer.send(None)
+            for frame in even:
+                writer.send(np.ascontiguousarray(frame))
+            writer.close()
+            written = part.exists() and part.stat().st_size > 0
+        except OSError as error:
+            # Its own message spans many lines and does not say why.
+            raise OSError("the video encoder stopped (disk full?)") from error
+        if not written:
+            raise OSError("the video encoder wrote nothing")
 
 
 def write_gif(path: Path, frames: UInt8[np.ndarray, "t h w 3"], fps: float, *, colours: int = 128) -> None:

@@ -6,6 +6,7 @@ import pytest
 from policies.evaluation import BatchPolicy
 from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy
 from tests.dot_world import DOT, DotEnv, DotModel
+from tests.models import tiny
 from worldmodel.types import EmbodimentSpec, InputError
 
 
@@ -104,3 +105,13 @@ def test_a_missing_state_and_an_impossible_chunk_are_named() -> None:
     for execute in (0, 9):
         with pytest.raises(InputError, match=f"execute {execute}, wanted 1 to 8"):
             WorldActionPolicy(DotModel(), execute=execute)
+
+
+def test_the_real_model_acts() -> None:
+    policy = WorldActionPolicy(tiny.model(), execute=2)
+    policy.reset(seed=1)
+    actions = [policy.act(look(value)) for value in (0, 50, 100)]
+    policy.reset(seed=1)
+    assert np.array_equal(actions, [policy.act(look(value)) for value in (0, 50, 100)])
+    assert actions[0].shape == (2,)
+    assert actions[0].dtype == np.float32

@@ -6,11 +6,11 @@ file appears only when it is whole. Frames are read where they lie; latents and 
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -75,7 +75,19 @@ def _whole_file(path: Path) -> Iterator[h5py.File]:
     partial = path.with_suffix(".partial")
     with h5py.File(partial, "w") as file:
         yield file
-    os.replace(partial, path)
+    partial.replace(path)
+
+
+def dataset_in(file: h5py.File, key: str) -> h5py.Dataset:
+    """The HDF5 dataset called ``key``."""
+    dataset = file[key]
+    assert isinstance(dataset, h5py.Dataset), key
+    return dataset
+
+
+def read(file: h5py.File, key: str) -> np.ndarray:
+    """All values of the HDF5 dataset called ``key``."""
+    return dataset_in(file, key)[()]
 
 
 def first_camera(episode: Episode) -> np.ndarray:
@@ -95,11 +107,11 @@ def load_recordings(name: str, source: EpisodeSource, folder: Path, height: int,
     if not path.exists():
         _write_frames(name, source, path, height, width)
     file = h5py.File(path, "r")
-    values = {key: file[key][()] for key in ("starts", "actions", "action_mask", "reward", "success")}
+    values: dict[str, Any] = {key: read(file, key) for key in ("starts", "actions", "action_mask", "reward", "success")}
     spec = source.embodiments[0]
     actions = spec.action.normalise(values.pop("actions"))
-    state = spec.normalise_state(file["state"][()]) if "state" in file and spec.state_low else None
-    return Recordings(name, spec, actions=actions, state=state, frames=file["frames"], **values)
+    state = spec.normalise_state(read(file, "state")) if "state" in file and spec.state_low else None
+    return Recordings(name, spec, actions=actions, state=state, frames=dataset_in(file, "frames"), **values)
 
 
 def _fingerprint(source: EpisodeSource) -> object:
@@ -149,4 +161,4 @@ def encode_recordings(recordings: Recordings, tokenizer: Tokenizer, folder: Path
                 parts.append(tokenizer.encode(pictures).half().numpy())
             file["latents"] = np.concatenate(parts)
     with h5py.File(path, "r") as file:
-        recordings.latents = file["latents"][()]
+        recordings.latents = read(file, "latents")

@@ -105,8 +105,9 @@ class Layout:
         rows: list[dict[str, Any]] = []
         for file in sorted((self.root / "meta/episodes").glob("*/*.parquet")):
             try:
-                names = [name for name in pq.read_schema(file).names if not name.startswith("stats/")]
-                rows += pq.read_table(file, columns=names).to_pylist()
+                with pq.ParquetFile(file) as table:
+                    names = [name for name in table.schema_arrow.names if not name.startswith("stats/")]
+                    rows += table.read(columns=names).to_pylist()
             except (OSError, pa.ArrowException) as error:
                 raise InputError(f"{file}: not a whole parquet file, wanted one") from error
         rows = sorted((row for row in rows if row["episode_index"] < total), key=lambda row: row["episode_index"])

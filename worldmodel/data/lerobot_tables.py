@@ -102,7 +102,8 @@ def replace_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Writes a table that other processes see whole or not at all."""
     with _appearing(path) as unfinished:
-        pq.write_table(table, unfinished, compression="snappy", use_dictionary=True)
+        # An episode's record is one row of 130 columns: statistics of each would double its size.
+        pq.write_table(table, unfinished, use_dictionary=False, write_statistics=False)
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:

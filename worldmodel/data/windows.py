@@ -105,7 +105,7 @@ class WindowSampler:
             "state": state,
             "reward": recordings.reward[frames],
             "success": recordings.success[frames],
-            "embodiment": np.int64(self.bodies[recordings.spec.name]),
+            "embodiment": np.array(self.bodies[recordings.spec.name]),
         }
 
 

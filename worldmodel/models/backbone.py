@@ -1,4 +1,4 @@
-"""The space-time transformer. Time is cut into blocks, one per frame:
+"""The space-time transformer. Time is cut into blocks, one per frame.
 
     [ N latent tokens | state | action that led here | registers | readout ]  [ action chunk, in policy mode ]
 
@@ -21,7 +21,6 @@ from worldmodel.models.layers import (
     TimeCache,
     fourier_features,
     fourier_size,
-    position_features,
 )
 from worldmodel.types import EmbodimentSpec, InputError
 
@@ -139,7 +138,7 @@ class Backbone(nn.Module):
         cell = channels * config.patch**2
         self.patch_in = nn.Linear(cell * (1 + config.history), d)
         self.no_history = nn.Parameter(torch.zeros(config.history, d))
-        self.register_buffer("place", position_features(*grid, d), persistent=False)
+        self.place = nn.Parameter(torch.randn(grid[0] * grid[1], d))
         self.special = nn.Parameter(torch.randn(3 + config.registers, d))
         self.null_state = nn.Parameter(torch.zeros(d))
         self.null_action = nn.Parameter(torch.zeros(d))
@@ -149,8 +148,9 @@ class Backbone(nn.Module):
         self.clock, self.action_clock = Clock(d), Clock(d)
         self._init_points(embodiments, d)
         self.chunk_place = nn.Parameter(torch.randn(config.chunk, d))
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, 6 * d))
-        nn.init.zeros_(self.modulation[1].weight)
+        scale_and_shift = nn.Linear(d, 6 * d)
+        nn.init.zeros_(scale_and_shift.weight)
+        self.modulation = nn.Sequential(nn.SiLU(), scale_and_shift)
         self.layers = nn.ModuleList(
             Layer(d, config.heads, config.mlp_ratio, over_time=(i + 1) % config.time_every == 0)
             for i in range(config.layers)
@@ -160,6 +160,10 @@ class Backbone(nn.Module):
         nn.init.zeros_(self.latent_out.weight)
         self.action_out = EmbodimentLinear(bodies, d, self.action_size, zero=True)
         self.readout = EmbodimentLinear(bodies, d, 2, zero=True)
+
+    point_index: Tensor
+    point_mask: Tensor
+    centres: Tensor
 
     def _init_points(self, embodiments: list[EmbodimentSpec], d: int) -> None:
         """Tables of which action dimensions are points, padded with a mask of zeros."""
@@ -204,7 +208,9 @@ class Backbone(nn.Module):
         modulation = self.modulation(condition).unflatten(-1, (6, -1))
         per_position = self.config.time_attention == "position"
         for index, layer in enumerate(self.layers):
-            time = {"per_position": per_position, "cache": cache, "layer": index, "keep": keep} if layer.over_time else {}
+            time = (
+                {"per_position": per_position, "cache": cache, "layer": index, "keep": keep} if layer.over_time else {}
+            )
             x = layer(x, modulation, n, self.config.window, **time)
         if cache is not None and keep:
             cache.frames += x.shape[1]

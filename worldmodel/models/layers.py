@@ -31,18 +31,6 @@ def fourier_size(size: int, bands: int) -> int:
     return size * (1 + 2 * bands)
 
 
-def position_features(height: int, width: int, d: int) -> Float[Tensor, "n d"]:
-    """Sine and cosine embedding of the places of a height x width grid, of about unit scale."""
-    quarter = d // 4
-    frequencies = math.pi / 2.0 * 2.0 ** torch.linspace(0, 4, quarter)
-    y = torch.linspace(-1, 1, height) if height > 1 else torch.zeros(1)
-    x = torch.linspace(-1, 1, width) if width > 1 else torch.zeros(1)
-    rows = torch.cat([(y[:, None] * frequencies).sin(), (y[:, None] * frequencies).cos()], -1)
-    columns = torch.cat([(x[:, None] * frequencies).sin(), (x[:, None] * frequencies).cos()], -1)
-    grid = torch.cat([rows[:, None].expand(-1, width, -1), columns[None].expand(height, -1, -1)], -1)
-    return F.pad(grid.flatten(0, 1), (0, d - 4 * quarter))
-
-
 class EmbodimentLinear(nn.Module):
     """One linear layer per embodiment, applied to rows of different embodiments in one product."""
 
@@ -186,7 +174,7 @@ def _attend_per_position(q: Tensor, k: Tensor, v: Tensor, n: int, mask: Tensor) 
 
 
 def window_mask(queries: int, keys: int, window: int, device: torch.device) -> Tensor:
-    """(queries, keys), True where a frame may look: itself and the ``window - 1`` frames before; queries are the last."""
+    """(queries, keys), True where a frame may look: itself and ``window - 1`` frames before; queries come last."""
     age = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
     return (age >= 0) & (age < window)
 
@@ -205,12 +193,13 @@ class Layer(nn.Module):
         self.attention = Attention(d, heads)
         self.norm_attention = nn.RMSNorm(d, elementwise_affine=False)
         self.norm_mlp = nn.RMSNorm(d, elementwise_affine=False)
-        self.mlp = nn.Sequential(nn.Linear(d, hidden), nn.GELU(), nn.Linear(hidden, d))
+        back = nn.Linear(hidden, d)
+        self.mlp = nn.Sequential(nn.Linear(d, hidden), nn.GELU(), back)
         self.offset = nn.Parameter(torch.zeros(6, d))
         nn.init.ones_(self.offset[2])
         nn.init.ones_(self.offset[5])
         nn.init.normal_(self.attention.out.weight, std=0.02)
-        nn.init.normal_(self.mlp[2].weight, std=0.02)
+        nn.init.normal_(back.weight, std=0.02)
 
     def forward(
         self, x: Float[Tensor, "b t m d"], modulation: Float[Tensor, "b t 6 d"], n: int, window: int, **time: object

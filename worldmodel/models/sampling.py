@@ -5,6 +5,7 @@ recomputing all frames at once. This file knows latents and normalised actions o
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
@@ -29,9 +30,7 @@ class Rollout:
         self.past: Tensor | None = None
         self.readout: Float[Tensor, "b 2"] | None = None
 
-    def observe(
-        self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None
-    ) -> Outputs:
+    def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> Outputs:
         """Takes frames as they are; ``actions[:, t]`` led to frame t (None: unknown)."""
         outputs = self._run(self._clean(latents, actions), keep=True)
         kept = max(self.backbone.config.history, 1)
@@ -103,7 +102,7 @@ def clean_inputs(
 
 def _pairs(steps: int) -> list[tuple[float, float]]:
     times = time_schedule(steps)
-    return list(zip(times[:-1], times[1:], strict=True))
+    return list(pairwise(times))
 
 
 def infer_actions(
@@ -135,11 +134,18 @@ def act(
 ) -> Float[Tensor, "b k a"]:
     """Policy: a chunk of actions after the last frame; no token of a future frame exists."""
     b, k = len(latents), backbone.config.chunk
-    past = latents[:, : -1]
+    past = latents[:, :-1]
     cache = backbone.cache()
     if past.shape[1]:
         backbone(clean_inputs(backbone, past, None, embodiment), cache, keep=True)
-    inputs = clean_inputs(backbone, latents[:, -1:], None, embodiment, past[:, -backbone.config.history :] if past.shape[1] else None, past.shape[1])
+    inputs = clean_inputs(
+        backbone,
+        latents[:, -1:],
+        None,
+        embodiment,
+        past[:, -backbone.config.history :] if past.shape[1] else None,
+        past.shape[1],
+    )
     if state is not None:
         inputs.state, inputs.state_known = state.unsqueeze(1), torch.ones(b, 1, dtype=torch.bool, device=state.device)
 

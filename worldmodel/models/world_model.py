@@ -43,7 +43,9 @@ class WorldModelConfig:
         check_size(self.height, self.width)
         cells = self.height // self.tokenizer.downsample, self.width // self.tokenizer.downsample
         if cells[0] % self.backbone.patch or cells[1] % self.backbone.patch:
-            raise InputError(f"backbone.patch: found {self.backbone.patch}, wanted a divisor of the {cells} latent grid")
+            raise InputError(
+                f"backbone.patch: found {self.backbone.patch}, wanted a divisor of the {cells} latent grid"
+            )
 
 
 class WorldModel(nn.Module):
@@ -99,8 +101,10 @@ class WorldModel(nn.Module):
             InputError: the pictures are not uint8, or not of this model's size.
         """
         if frames.dtype != np.uint8 or frames.shape[-3:] != (*self.frame_size, 3):
-            raise InputError(f"frames: found {frames.dtype} {frames.shape}, wanted uint8 (b, t, {self.config.height}, "
-                             f"{self.config.width}, 3)")
+            raise InputError(
+                f"frames: found {frames.dtype} {frames.shape}, wanted uint8 (b, t, {self.config.height}, "
+                f"{self.config.width}, 3)"
+            )
         pictures = torch.as_tensor(np.ascontiguousarray(frames)).to(self.tokenizer.latent_mean.device)
         return torch.cat([self.tokenizer.encode(part) for part in pictures.split(4)])
 
@@ -255,5 +259,3 @@ class WorldModel(nn.Module):
     def _denormalise(self, actions: Tensor, body: int) -> np.ndarray:
         spec = self.embodiments[body].action
         return spec.denormalise(actions[..., : len(spec)].cpu().numpy())
-
-

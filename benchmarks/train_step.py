@@ -1,0 +1,119 @@
+"""How much of the machine's own fp32 matrix-product rate a training step reaches, and whether the loader keeps up.
+
+    python benchmarks/train_step.py --output outputs/train_step.json
+
+Counts the multiply-adds of all matrix products of one step (torch's flop counter, eager), and times step and a large
+matrix product in turn, so that a drifting machine speed falls on both.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from worldmodel.config import load_config
+from worldmodel.data.embodiments import PUSHT
+from worldmodel.models.objective import act_loss, dream_loss, total
+from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.world_model import WorldModel
+from worldmodel.types import Batch
+
+SIDE = 2048
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long one call takes."""
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def random_batch(model: WorldModel, size: int, window: int) -> Batch:
+    """A batch of the shapes that training sees."""
+    rows, columns = model.config.height // 8, model.config.width // 8
+    reach = window + model.chunk_length - 1
+    return Batch(
+        actions=torch.rand(size, reach, 2) * 2 - 1,
+        action_mask=torch.ones(size, reach, dtype=torch.bool),
+        embodiment=torch.zeros(size, dtype=torch.long),
+        latents=torch.randn(size, window, rows, columns, model.config.tokenizer.channels),
+        state=torch.rand(size, window, 2),
+    )
+
+
+def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
+    """Medians of paired runs."""
+    recipe = load_config(config_path)
+    stage, objective = recipe.stages["midtrain"], recipe.model.objective
+    torch.manual_seed(0)
+    model = WorldModel(recipe.model, [PUSHT])
+    optimizer = build_optimizer(model.backbone, stage.optimizer, stage.learning_rate, stage.weight_decay)
+    batch = random_batch(model, stage.batch, stage.window)
+    losses = [lambda f=f: total(f(model.backbone, batch, objective), objective) for f in (dream_loss, act_loss)]
+    with FlopCounterMode(display=False) as counter:
+        losses[0]().backward()
+    flops = [counter.get_total_flops()]
+    with FlopCounterMode(display=False) as counter:
+        losses[1]().backward()
+    flops.append(counter.get_total_flops())
+    run = [torch.compile(loss) for loss in losses] if compiled else losses
+
+    def step(kind: int) -> None:
+        run[kind]().backward()
+        torch.nn.utils.clip_grad_norm_(model.backbone.parameters(), stage.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    for _ in range(2):
+        step(0), step(1), a @ b
+    times = np.array(
+        [[seconds(lambda: a @ b), seconds(lambda: step(0)), seconds(lambda: step(1))] for _ in range(repeats)]
+    )
+    rate = 2 * SIDE**3 / times[:, 0] / 1e9
+    steps = [flop / times[:, kind + 1] / 1e9 for kind, flop in enumerate(flops)]
+    return {
+        "matmul_gflop_per_s": statistics.median(rate),
+        "dream_step_gflop_per_s": statistics.median(steps[0]),
+        "act_step_gflop_per_s": statistics.median(steps[1]),
+        "dream_step_ratio": statistics.median(steps[0] / rate),
+        "act_step_ratio": statistics.median(steps[1] / rate),
+        "dream_steps_per_s": 1 / statistics.median(times[:, 1]),
+        "act_steps_per_s": 1 / statistics.median(times[:, 2]),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def main() -> None:
+    """Prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/pusht.yaml")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--eager", action="store_true", help="without torch.compile")
+    parser.add_argument("--output")
+    args = parser.parse_args()
+    ours = measure(args.config, args.repeats, not args.eager)
+    table = Table("measure", "value")
+    for name, value in ours.items():
+        table.add_row(name, f"{value:.3g}")
+    Console().print(table)
+    if args.output:
+        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
+        result = {
+            "ours": ours,
+            "peers": {"matmul": {"gflop_per_s": ours["matmul_gflop_per_s"]}},
+            "ratio": {"matmul": {"dream_step": ours["dream_step_ratio"], "act_step": ours["act_step_ratio"]}},
+        }
+        Path(args.output).write_text(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.models import tiny
+from worldmodel.models.backbone import BackboneConfig, Inputs
+from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, stack_history, total
+from worldmodel.models.sampling import Rollout, act, clean_inputs, infer_actions
+from worldmodel.types import InputError
+
+BODIES = torch.tensor([0, 1])
+
+
+def clean(network, frames=10, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(2, frames, 4, 8, 4, generator=generator)
+    actions = torch.rand(2, frames, 3, generator=generator) * 2 - 1
+    return latents, actions, clean_inputs(network, latents, actions, BODIES)
+
+
+@pytest.mark.parametrize("time_attention", ["all", "position"])
+@pytest.mark.parametrize("pieces", [(1,) * 10, (4, 1, 1, 1, 1, 1, 1), (3, 7)])
+def test_cache_equals_recomputation(time_attention, pieces):
+    """Also beyond the window, where old frames fall out of the cache."""
+    network = tiny.backbone(replace(tiny.CONFIG, time_attention=time_attention))
+    latents, actions, inputs = clean(network)
+    with torch.no_grad():
+        full = network(inputs)
+        rollout = Rollout(network, BODIES, skip_variance=0.0)
+        parts, start = [], 0
+        for size in pieces:
+            parts.append(rollout.observe(latents[:, start : start + size], actions[:, start : start + size]))
+            start += size
+    for name in ("latents", "actions", "readout"):
+        cached = torch.cat([getattr(part, name) for part in parts], 1)
+        torch.testing.assert_close(cached, getattr(full, name), atol=1e-5, rtol=0)
+
+
+def test_noisy_steps_leave_the_cache_alone():
+    network = tiny.backbone()
+    latents, actions, _ = clean(network)
+    one, four = (Rollout(network, BODIES, 0.5, seed=3) for _ in range(2))
+    for rollout in (one, four):
+        rollout.observe(latents[:, :4], actions[:, :4])
+    before = {layer: keys.clone() for layer, keys in four.cache.keys.items()}
+    four._run(four._clean(latents[:, 4:5], actions[:, 4:5]))
+    assert four.cache.frames == one.cache.frames == 4
+    for layer, keys in four.cache.keys.items():
+        torch.testing.assert_close(keys, before[layer], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("time_attention", ["all", "position"])
+def test_future_frames_change_nothing_before_them(time_attention):
+    network = tiny.backbone(replace(tiny.CONFIG, time_attention=time_attention))
+    _, _, inputs = clean(network)
+    changed = replace(
+        inputs, latents=inputs.latents.clone(), history=inputs.history.clone(), actions=inputs.actions.clone()
+    )
+    changed.latents[:, 6:] += 1.0
+    changed.history[:, 6:] += 1.0
+    changed.actions[:, 6:] *= -1.0
+    a, b = network(inputs), network(changed)
+    torch.testing.assert_close(a.latents[:, :6], b.latents[:, :6])
+    assert (a.latents[:, 6:] - b.latents[:, 6:]).abs().max() > 1e-3
+
+
+def test_predicted_actions_do_not_see_the_true_ones():
+    """The gradient of what is predicted with respect to the action that is asked for is exactly zero."""
+    network = tiny.backbone()
+    _, _, inputs = clean(network)
+    actions = torch.rand(2, 10, 3, requires_grad=True)
+    unknown = replace(inputs, actions=actions, action_known=torch.zeros(2, 10, dtype=torch.bool))
+    outputs = network(replace(unknown, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10)))
+    for predicted in (outputs.actions, outputs.chunk):
+        (gradient,) = torch.autograd.grad(predicted.square().sum(), actions, allow_unused=True, retain_graph=True)
+        assert gradient is None or gradient.abs().max() == 0.0
+
+
+def test_policy_chunks_see_neither_later_frames_nor_later_actions():
+    network = tiny.backbone()
+    latents, actions, inputs = clean(network)
+    latents.requires_grad_(True), actions.requires_grad_(True)
+    history, mask = stack_history(latents, network.config.history)
+    inputs = replace(inputs, latents=latents, history=history, history_mask=mask, actions=actions)
+    inputs = replace(inputs, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10))
+    chunk = network(inputs).chunk[:, 5]
+    by_frame, by_action = torch.autograd.grad(chunk.square().sum(), (latents, actions))
+    assert by_frame[:, 6:].abs().max() == 0.0
+    assert by_action[:, 6:].abs().max() == 0.0
+    assert by_frame[:, 5].abs().max() > 0.0
+
+
+def test_nothing_attends_to_the_readout_or_to_a_chunk():
+    network = tiny.backbone()
+    _, _, inputs = clean(network)
+    with torch.no_grad():
+        plain = network(inputs)
+        network.special[-1] += 10.0
+        other = network(replace(inputs, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10)))
+    torch.testing.assert_close(plain.latents, other.latents)
+    torch.testing.assert_close(plain.actions, other.actions)
+    assert (plain.readout - other.readout).abs().max() > 1e-3
+
+
+def test_actions_matter_only_when_known():
+    network = tiny.backbone()
+    _, actions, inputs = clean(network)
+    given = network(inputs).latents
+    assert (network(replace(inputs, actions=-actions)).latents - given).abs().max() > 1e-3
+    hidden = replace(inputs, action_known=torch.zeros(2, 10, dtype=torch.bool))
+    torch.testing.assert_close(network(hidden).latents, network(replace(hidden, actions=-actions)).latents)
+
+
+def test_losses_are_finite_and_reach_every_weight():
+    network, config = tiny.backbone(), ObjectiveConfig(joint=0.5)
+    torch.manual_seed(0)
+    for loss in (dream_loss, act_loss):
+        total(loss(network, tiny.batch(), config), config).backward()
+    missing = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert not missing
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def test_rows_without_actions_train_no_action():
+    network, config = tiny.backbone(), ObjectiveConfig()
+    batch = tiny.batch()
+    batch.action_mask[:] = False
+    assert act_loss(network, batch, config)["policy"] == 0.0
+    assert act_loss(network, batch, config)["inverse"] == 0.0
+
+
+def test_hidden_actions_do_not_reach_the_dream_loss():
+    """Pretraining sees no action at all, not even through the joint mode."""
+    network, config = tiny.backbone(), ObjectiveConfig(joint=0.5)
+    losses = []
+    for sign in (1.0, -1.0):
+        batch = tiny.batch()
+        batch.actions *= sign
+        torch.manual_seed(5)
+        losses.append(dream_loss(network, batch, config, actions_known=False)["frames"])
+    assert losses[0] == losses[1]
+
+
+def test_act_and_inverse_shapes_and_repeatability():
+    network = tiny.backbone()
+    latents, _, _ = clean(network)
+    state = torch.zeros(2, 2)
+    chunks = [act(network, latents, state, BODIES, 2, torch.Generator().manual_seed(4)) for _ in range(2)]
+    assert chunks[0].shape == (2, 5, 3)
+    torch.testing.assert_close(*chunks, atol=0, rtol=0)
+    assert infer_actions(network, latents, BODIES, steps=2).shape == (2, 10, 3)
+    assert act(network, latents[:, :1], None, BODIES, 2, torch.Generator()).shape == (2, 5, 3)
+
+
+def test_history_stacks_past_frames_newest_first():
+    latents = torch.arange(4.0).reshape(1, 4, 1, 1, 1)
+    history, mask = stack_history(latents, 2)
+    assert history.flatten(2).tolist() == [[[0, 0], [0, 0], [1, 0], [2, 1]]]
+    assert mask.tolist() == [[[0, 0], [1, 0], [1, 1], [1, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"width": 30, "heads": 4}, "backbone.width: found 30"),
+        ({"time_attention": "none"}, "wanted 'all' or 'position'"),
+        ({"window": 1}, "window >= 2"),
+    ],
+)
+def test_wrong_shapes_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        BackboneConfig(**wrong)
+
+
+def test_inputs_keep_what_is_not_replaced():
+    network = tiny.backbone()
+    _, _, inputs = clean(network)
+    other: Inputs = inputs.with_latents(inputs.latents * 2, inputs.clock * 0)
+    assert other.actions is inputs.actions
+    assert other.clock.max() == 0

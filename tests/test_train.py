@@ -1,0 +1,166 @@
+"""Training on the dot world: exact resume, what is written, and that the whole recipe learns."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.dot_world import DotSource
+from worldmodel.config import load_config
+from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.recipe import run_recipe
+from worldmodel.types import InputError
+
+ROOT = Path(__file__).parents[1]
+RECIPE = """
+name: dots
+output: {output}
+datasets:
+  dots: {{path: {data}, held_out: 0.2, licence: CC0-1.0}}
+model:
+  height: 32
+  width: 32
+  tokenizer: {{channels: 4, width: 8, stem_width: 8, blocks: 1}}
+  backbone: {{width: 32, layers: 2, heads: 2, time_every: 2, window: 4, chunk: 3}}
+  sampling_steps: 1
+stages:
+  tokenizer: {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2}}
+  pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
+  midtrain:
+    {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_every: 2}}
+"""
+
+
+def no_collect(config, folder):
+    raise AssertionError("nothing to collect here")
+
+
+def no_evaluation(model, config, output):
+    return {}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings") / "dots"
+    source = DotSource((20, 16, 14, 18, 12))
+    writer = LeRobotWriter(folder, 10.0, source.embodiments[0], 32, 32, ["top"])
+    for episode in source.episodes:
+        writer.add(episode)
+    writer.close()
+    return folder
+
+
+@pytest.fixture
+def recipe(data, tmp_path):
+    def write(name="run"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(RECIPE.format(output=tmp_path / name, data=data))
+        return path
+
+    return write
+
+
+def weights(folder):
+    return load_file(folder / "checkpoint" / "model.safetensors")
+
+
+def test_a_run_killed_anywhere_ends_in_the_same_weights(recipe, tmp_path):
+    run_recipe(load_config(str(recipe("whole"))), no_collect, no_evaluation)
+    path = recipe("killed")
+    code = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from worldmodel.config import load_config; from worldmodel.recipe import run_recipe\n"
+        "run_recipe(load_config(sys.argv[1]), None, lambda *_: {})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT, stderr=subprocess.PIPE)
+    while not (tmp_path / "killed/midtrain/last.ckpt").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    run_recipe(load_config(str(path)), no_collect, no_evaluation)
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, killed[name], err_msg=name)
+
+
+@pytest.mark.parametrize("stage", ["tokenizer", "midtrain"])
+def test_a_stage_stopped_halfway_goes_on_exactly(recipe, tmp_path, monkeypatch, stage):
+    run_recipe(load_config(str(recipe("whole"))), no_collect, no_evaluation)
+    config = load_config(str(recipe("halves")))
+
+    from worldmodel import train
+
+    original, calls = train.Resume.on_train_batch_end, []
+
+    def stop(self, trainer, *args):
+        original(self, trainer, *args)
+        if self.path.parent.name == stage and trainer.global_step == 8 and not calls:
+            calls.append(1)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Resume, "on_train_batch_end", stop)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run_recipe(config, no_collect, no_evaluation)
+    run_recipe(config, no_collect, no_evaluation)
+    for name, value in weights(tmp_path / "whole").items():
+        np.testing.assert_array_equal(value, weights(tmp_path / "halves")[name], err_msg=name)
+
+
+def test_what_a_run_leaves_behind(recipe, tmp_path):
+    config = load_config(str(recipe()), ["--wandb", "offline"])
+    os.environ["WANDB_MODE"] = "offline"
+    folder = run_recipe(config, no_collect, no_evaluation)
+    os.environ["WANDB_MODE"] = "disabled"
+    assert folder == tmp_path / "run/checkpoint"
+    assert load_config(str(tmp_path / "run/config.yaml")) == config
+    with (tmp_path / "run/midtrain/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"loss/frames", "loss/policy", "learning_rate", "frames_per_s"} <= rows[0].keys()
+    assert float(rows[-1]["validation/dots/changed_psnr_db"]) > 0
+    assert float(rows[-1]["validation/dots/copy_last/changed_psnr_db"]) > 0
+    assert list((tmp_path / "run/midtrain").glob("wandb/offline-run-*"))
+    card = (folder / "README.md").read_text()
+    assert "license: apache-2.0" in card
+    assert "CC0-1.0" in card
+    assert json.loads((folder / "config.json").read_text())["training"]["seconds"].keys() == config.stages.keys()
+
+
+def test_one_stage_at_a_time(recipe, tmp_path):
+    config = load_config(str(recipe()))
+    with pytest.raises(InputError, match="stage tokenizer is not finished"):
+        run_recipe(config, no_collect, no_evaluation, only="midtrain")
+    with pytest.raises(InputError, match="--stage: found 'finetune'"):
+        run_recipe(config, no_collect, no_evaluation, only="finetune")
+    assert run_recipe(config, no_collect, no_evaluation, only="tokenizer") == tmp_path / "run/tokenizer/checkpoint"
+
+
+def test_a_folder_of_another_configuration_is_refused(recipe):
+    path = str(recipe())
+    run_recipe(load_config(path), no_collect, no_evaluation, only="tokenizer")
+    with pytest.raises(InputError, match="made with another configuration"):
+        run_recipe(load_config(path, ["--seed", "1"]), no_collect, no_evaluation, only="tokenizer")
+
+
+def test_a_damaged_resume_file_is_refused(recipe, tmp_path):
+    path = str(recipe())
+    (tmp_path / "run/tokenizer").mkdir(parents=True)
+    (tmp_path / "run/tokenizer/last.ckpt").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"last\.ckpt: damaged"):
+        run_recipe(load_config(path), no_collect, no_evaluation)
+
+
+def test_init_of_another_shape_is_refused(recipe):
+    path = str(recipe())
+    folder = run_recipe(load_config(path), no_collect, no_evaluation, only="tokenizer")
+    words = ["--init", str(folder), "--model.backbone.width", "64", "--output", str(folder) + "2"]
+    with pytest.raises(InputError, match="its shape differs"):
+        run_recipe(load_config(path, words), no_collect, no_evaluation)
