@@ -4,6 +4,7 @@ All randomness of step i comes from (seed, i), so a run that is killed and resum
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -47,7 +48,7 @@ class Stage(lightning.LightningModule):
         left = (self.config.steps - step) / max(1.0, self.config.steps * self.config.decay)
         return min(1.0, (step + 1) / max(1, self.config.warmup), max(0.02, left))
 
-    def training_step(self, batch: tuple[int, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
         self.step, content = batch
         torch.manual_seed(self.seed * 1_000_003 + self.step)
         losses, loss = self.loss(self.step, content)
@@ -82,7 +83,7 @@ class TokenizerStage(Stage):
         noisy = latents + LATENT_NOISE * torch.randn_like(latents)
         return reconstruction_loss(tokenizer.reconstruct(noisy), pixels, previous, self.config.changed_weight)
 
-    def loss(self, step: int, content: tuple[Tensor, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+    def loss(self, step: int, content: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         pixels, previous = (rearrange(frames, "n h w c -> n c h w").float() / 255.0 for frames in content)
         loss = self._forward(pixels, previous)
         return {}, loss

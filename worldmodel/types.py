@@ -12,7 +12,7 @@ leads to no recorded frame (``action_mask`` is False there unless its value is k
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
@@ -234,6 +234,7 @@ class EmbodimentSpec:
         return EmbodimentSpec(**{**values, "action": ActionSpec.from_dict(values["action"])})
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Anything that says what to do next in a Gymnasium environment with dict observations.
 
@@ -249,6 +250,7 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
 class EpisodeSource(Protocol):
     """A dataset: episodes by index, read lazily, in a fixed order."""
 

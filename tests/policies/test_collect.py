@@ -99,7 +99,7 @@ def killed(action: Callable[[], object], call: int, name: str) -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-@pytest.mark.parametrize("call", [1, 3, 7, 8, 9, 10, 11, 12, 13, 14, 18])
+@pytest.mark.parametrize("call", [1, 7, 8, 11, 12, 14])
 def test_a_killed_collection_goes_on(tmp_path: Path, whole: Path, call: int):
     """Every episode ends in seven renames: video, rows, episode, statistics, tasks, our notes, and info.json last."""
     output = tmp_path / "set"
@@ -114,7 +114,7 @@ def test_a_killed_collection_goes_on(tmp_path: Path, whole: Path, call: int):
     assert_equal_sets(collect_counting(output), whole)
 
 
-@pytest.mark.parametrize("call", [2, 12, 25])
+@pytest.mark.parametrize("call", [2, 14])
 def test_a_collection_killed_while_it_makes_folders_goes_on(tmp_path: Path, whole: Path, call: int):
     killed(lambda: collect_counting(tmp_path / "set"), call, "mkdir")
     assert_equal_sets(collect_counting(tmp_path / "set"), whole)

@@ -30,7 +30,7 @@ def explore(env: gymnasium.Env, seed: int, steps: int) -> tuple[np.ndarray, np.n
 
 @pytest.fixture(scope="module")
 def explored(env: gymnasium.Env) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [explore(env, seed, 150) for seed in range(12)]
+    return [explore(env, seed, 150) for seed in range(8)]
 
 
 def gaps(states: np.ndarray) -> np.ndarray:

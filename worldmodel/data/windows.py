@@ -79,7 +79,7 @@ class WindowSampler:
     def draw(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch of ``size`` windows."""
         chosen = np.sort(rng.choice(len(self.tables), size, p=self.shares))
-        rows = [self._row(index, self.tables[index][rng.integers(len(self.tables[index]))]) for index in chosen]
+        rows = [self._row(int(index), self.tables[index][rng.integers(len(self.tables[index]))]) for index in chosen]
         columns = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
         return Batch(**columns)
 

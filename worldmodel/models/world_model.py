@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -94,7 +94,7 @@ class WorldModel(nn.Module):
         return names.index(name)
 
     @torch.no_grad()
-    def encode(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> Float[Tensor, "b t hl wl c"]:
+    def encode(self, frames: Shaped[np.ndarray, "b t h w 3"]) -> Float[Tensor, "b t hl wl c"]:
         """Encodes pictures to normalised latents.
 
         Raises:
@@ -116,7 +116,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def imagine(
         self,
-        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        context_frames: Shaped[np.ndarray, "b t h w 3"],
         actions: Float32[np.ndarray, "b k a"],
         *,
         context_actions: Float32[np.ndarray, "b tc a"] | None = None,
@@ -153,7 +153,7 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def imagine_video(
-        self, context_frames: UInt8[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
+        self, context_frames: Shaped[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
     ) -> UInt8[np.ndarray, "b steps h w 3"]:
         """Dreams ``steps`` frames without knowing any action (``video``)."""
         latents = self.encode(context_frames)
@@ -165,7 +165,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def imagine_joint(
         self,
-        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        context_frames: Shaped[np.ndarray, "b t h w 3"],
         steps: int = 16,
         *,
         seed: int = 0,
@@ -182,7 +182,7 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def infer_actions(
-        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None
+        self, frames: Shaped[np.ndarray, "b t h w 3"], *, embodiment: str | None = None
     ) -> Float32[np.ndarray, "b t-1 a"]:
         """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units."""
         body = self.embodiment_index(embodiment)
@@ -193,7 +193,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def act(
         self,
-        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        context_frames: Shaped[np.ndarray, "b t h w 3"],
         state: Float32[np.ndarray, "b s"] | None = None,
         text: str | None = None,
         *,
