@@ -40,7 +40,7 @@ class Stage(lightning.LightningModule):
         optimizer = build_optimizer(
             self.network, self.config.optimizer, self.config.learning_rate, self.config.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def rate(self, step: int) -> float:
