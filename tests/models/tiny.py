@@ -9,7 +9,9 @@ from worldmodel.types import ActionDim, ActionSpec, Batch, EmbodimentSpec
 
 ARM = EmbodimentSpec(
     "arm",
-    ActionSpec((ActionDim("x", low=0.0, high=64.0, unit="px"), ActionDim("y", low=0.0, high=32.0, unit="px")), ((0, 1),)),
+    ActionSpec(
+        (ActionDim("x", low=0.0, high=64.0, unit="px"), ActionDim("y", low=0.0, high=32.0, unit="px")), ((0, 1),)
+    ),
     [0.0, 0.0],
     [64.0, 32.0],
 )

@@ -48,5 +48,5 @@ def call(args: argparse.Namespace) -> None:
         source.embodiments[0],
         title="converting",
         recipe=recipe,
-        size=args.size,
+        size=args.size and (args.size[0], args.size[1]),
     )

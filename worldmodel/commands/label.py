@@ -45,5 +45,5 @@ def call(args: argparse.Namespace) -> None:
         model.embodiments[0],
         title="labelling",
         recipe={"label": source.path, "checkpoint": args.checkpoint, "camera": args.camera, "size": args.size},
-        size=args.size,
+        size=args.size and (args.size[0], args.size[1]),
     )
