@@ -31,6 +31,15 @@ def test_saving_again_replaces_the_old_one(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["arm"]
 
 
+def test_half_precision_halves_the_file_and_is_used_in_single(tmp_path, folder):
+    half = checkpoint.save(tiny.model(), tmp_path / "half", card="", training={}, half=True)
+    sizes = [(path / "model.safetensors").stat().st_size for path in (half, folder)]
+    assert sizes[0] < 0.7 * sizes[1]
+    for name, value in worldmodel.load(half).state_dict().items():
+        assert value.dtype == torch.float32, name
+        torch.testing.assert_close(value, tiny.model().state_dict()[name], atol=1e-3, rtol=1e-3)
+
+
 def test_another_version_is_refused(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"format_version": 99}))

@@ -104,7 +104,9 @@ def model_config_from(values: dict[str, Any]) -> WorldModelConfig:
     return WorldModelConfig(**{key: parts[key](**value) if key in parts else value for key, value in values.items()})
 
 
-def save(model: WorldModel, folder: str | os.PathLike[str], *, card: str, training: dict[str, Any]) -> Path:
+def save(
+    model: WorldModel, folder: str | os.PathLike[str], *, card: str, training: dict[str, Any], half: bool = False
+) -> Path:
     """Writes a checkpoint, replacing an older one at once: a reader sees the old or the new one, never a half.
 
     Args:
@@ -112,6 +114,7 @@ def save(model: WorldModel, folder: str | os.PathLike[str], *, card: str, traini
         folder: where to.
         card: the model card (README.md).
         training: facts about how it was trained, kept in config.json.
+        half: store weights in half precision, as finished models are; they are used in single precision all the same.
 
     Returns:
         The folder.
@@ -127,10 +130,9 @@ def save(model: WorldModel, folder: str | os.PathLike[str], *, card: str, traini
         "training": training,
     }
     (fresh / "config.json").write_text(json.dumps(values, indent=2) + "\n")
-    save_file(
-        {key: value.detach().cpu().to(torch.float32).contiguous() for key, value in model.state_dict().items()},
-        fresh / "model.safetensors",
-    )
+    dtype = torch.float16 if half else torch.float32
+    weights = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
+    save_file(weights, fresh / "model.safetensors")
     (fresh / "README.md").write_text(card)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

@@ -174,9 +174,11 @@ def _finish(model: WorldModel, config: RecipeConfig, output: Path, evaluate: Eva
     folder = output / "checkpoint"
     training = {"recipe": as_dict(config), "seconds": _seconds(config, output)}
     model.eval().requires_grad_(False)
-    checkpoint.save(model, folder, card=model_card(config, None, {}), training=training)
-    metrics = evaluate(model, config, output / "report")
-    checkpoint.save(model, folder, card=model_card(config, None, metrics), training=training | {"metrics": metrics})
+    checkpoint.save(model, folder, card=model_card(config, None, {}), training=training, half=True)
+    # What is measured is what was saved, rounding included.
+    metrics = evaluate(checkpoint.load(folder), config, output / "report")
+    training["metrics"] = metrics
+    checkpoint.save(model, folder, card=model_card(config, None, metrics), training=training, half=True)
     console.print(f"checkpoint: {folder}\nreport:     {output / 'report' / 'report.html'}")
     return folder
 
