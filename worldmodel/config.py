@@ -48,6 +48,7 @@ class DatasetConfig:
         embodiment: overrides what the recordings say of themselves.
         held_out: share of episodes kept for validation, spread evenly; never trained on.
         labelled: share of training episodes whose actions are used; the others count as plain video.
+        imitate: whether the policy learns from its actions (exploration teaches dreams, not what to do).
         licence: of the recordings, for the model card.
         origin: where they come from, for the model card (``path`` may be a local copy).
     """
@@ -57,6 +58,7 @@ class DatasetConfig:
     embodiment: str | None = None
     held_out: float = 0.08
     labelled: float = 1.0
+    imitate: bool = True
     licence: str = ""
     origin: str = ""
 
@@ -78,6 +80,7 @@ class StageConfig:
         clip_norm: largest norm of the gradient.
         act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
         mixture: dataset name -> weight; empty: all, by their number of frames.
+        act_mixture: the same for steps that train on acting; empty: as ``mixture``.
         changed_weight: tokenizer only, weight of pixels that changed.
         compile: compile the loss with torch.compile.
         validate_every: steps between validations.
@@ -96,6 +99,7 @@ class StageConfig:
     clip_norm: float = 1.0
     act_every: int = 0
     mixture: dict[str, float] = field(default_factory=dict)
+    act_mixture: dict[str, float] = field(default_factory=dict)
     changed_weight: float = 20.0
     compile: bool = True
     validate_every: int = 1000
@@ -169,7 +173,7 @@ class RecipeConfig:
         if self.wandb not in ("off", "offline", "online"):
             raise InputError(f"wandb: found {self.wandb!r}, wanted off, offline or online")
         for stage, config in self.stages.items():
-            if missing := set(config.mixture) - set(self.datasets):
+            if missing := (set(config.mixture) | set(config.act_mixture)) - set(self.datasets):
                 raise InputError(
                     f"stages.{stage}.mixture: unknown {', '.join(sorted(missing))}, "
                     f"wanted some of {', '.join(self.datasets)}"

@@ -113,20 +113,24 @@ def train_stage(
         known = [labelled(e, config.datasets[r.name].labelled) for r, e in zip(recordings, train, strict=True)]
         for dataset in recordings:
             encode_recordings(dataset, model.tokenizer.eval(), output / "cache")
-        sampler = WindowSampler(
-            recordings,
-            train,
-            window=stage.window,
-            chunk=model.chunk_length,
-            action_size=model.backbone.action_size,
-            state_size=model.backbone.state_size,
-            bodies={body.name: index for index, body in enumerate(model.embodiments)},
-            weights=stage.mixture,
-            known=known,
-        )
+        samplers = [
+            WindowSampler(
+                recordings,
+                train,
+                window=stage.window,
+                chunk=model.chunk_length,
+                action_size=model.backbone.action_size,
+                state_size=model.backbone.state_size,
+                bodies={body.name: index for index, body in enumerate(model.embodiments)},
+                weights=weights,
+                known=known,
+                imitate=[name for name, dataset in config.datasets.items() if dataset.imitate],
+            )
+            for weights in (stage.mixture, stage.act_mixture or stage.mixture)
+        ]
         module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")
         validate = ValidateDreams(model, recordings, held, actions_known=name != "pretrain")
-        stream = Stream(sampler, config.seed, stage.batch)
+        stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
         fit(module, stream, validate, config, folder, name, stage.batch * stage.window)
         model.backbone.load_state_dict(module.average.state_dict())
     training = {"stage": name, "seconds": round(time.time() - begin)}

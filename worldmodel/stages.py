@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from worldmodel.config import StageConfig
+from worldmodel.data.windows import is_act_step
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
 from worldmodel.models.tokenizer import Tokenizer, reconstruction_loss
@@ -115,6 +116,5 @@ class BackboneStage(Stage):
         return losses, total(losses, self.objective)
 
     def loss(self, step: int, content: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        every = self.config.act_every
-        acting = self.actions_known and every and step % every == every - 1
+        acting = self.actions_known and is_act_step(step, self.config.act_every)
         return self._act(content) if acting else self._dream(content)

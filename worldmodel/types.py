@@ -192,6 +192,7 @@ class Batch:
         reward: earned by ``actions[:, t]``; NaN where unknown.
         success: 1 where reached, 0 where not, NaN where unknown.
         embodiment: index into the model's list of embodiments.
+        imitate: True for rows whose actions the policy should learn; None: all.
     """
 
     actions: Float32[Tensor, "b ta a"]
@@ -202,6 +203,7 @@ class Batch:
     state: Float32[Tensor, "b t s"] | None = None
     reward: Float32[Tensor, "b t"] | None = None
     success: Float32[Tensor, "b t"] | None = None
+    imitate: Bool[Tensor, "b"] | None = None
 
 
 @dataclass

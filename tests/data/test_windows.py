@@ -62,6 +62,14 @@ def test_a_batch_depends_on_seed_and_step_only(recordings):
     assert not torch.equal(batches[1].actions, again.actions)
 
 
+def test_acting_steps_draw_from_their_own_mixture(recordings):
+    ours, others = sampler(recordings, episodes=(0,)), sampler(recordings, episodes=(2,))
+    others.imitate = [False]
+    stream = Stream(ours, seed=1, size=3, act_sampler=others, act_every=3)
+    imitated = [batch.imitate.all().item() for _, (_, batch) in zip(range(6), stream, strict=False)]
+    assert imitated == [True, True, False, True, True, False]
+
+
 def test_pictures_come_with_their_predecessors(recordings):
     now, before = PictureSampler([recordings], [np.array([0])]).draw(np.random.default_rng(0), 8)
     frames = recordings.frames[:12]

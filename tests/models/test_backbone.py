@@ -130,6 +130,15 @@ def test_rows_without_actions_train_no_action():
     assert act_loss(network, batch, config)["inverse"] == 0.0
 
 
+def test_the_policy_learns_only_from_rows_worth_imitating():
+    network, config = tiny.backbone(), ObjectiveConfig(inverse=1.0)
+    batch = tiny.batch()
+    batch.imitate = torch.zeros(3, dtype=torch.bool)
+    losses = act_loss(network, batch, config)
+    assert losses["policy"] == 0.0
+    assert losses["inverse"] > 0.0
+
+
 def test_hidden_actions_do_not_reach_the_dream_loss():
     """Pretraining sees no action at all, not even through the joint mode."""
     network, config = tiny.backbone(), ObjectiveConfig(joint=0.5)

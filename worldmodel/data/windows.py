@@ -3,7 +3,7 @@
 What step i of a run sees is a function of (seed, i) alone: a resumed run needs no other state to go on exactly.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class WindowSampler:
         bodies: embodiment name -> index in the model.
         weights: dataset name -> weight; empty: by number of windows.
         known: per dataset, episodes whose actions may be seen (None: all).
+        imitate: names of the datasets whose actions the policy should learn (None: all).
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class WindowSampler:
         bodies: Mapping[str, int],
         weights: Mapping[str, float] | None = None,
         known: Sequence[np.ndarray | None] | None = None,
+        imitate: Collection[str] | None = None,
     ) -> None:
         self.recordings, self.window, self.chunk = recordings, window, chunk
         self.action_size, self.state_size, self.bodies = action_size, state_size, bodies
+        self.imitate = [imitate is None or r.name in imitate for r in recordings]
         known = known or [None] * len(recordings)
         self.tables = [self._table(*parts) for parts in zip(recordings, episodes, known, strict=True)]
         counts = np.array([len(table) for table in self.tables], float)
@@ -105,6 +108,7 @@ class WindowSampler:
             "state": state,
             "reward": recordings.reward[frames],
             "success": recordings.success[frames],
+            "imitate": np.array(self.imitate[index]),
             "embodiment": np.array(self.bodies[recordings.spec.name]),
         }
 
@@ -147,13 +151,38 @@ class PictureSampler:
 
 
 class Stream(IterableDataset):
-    """Endless batches of a sampler, from step ``start`` on; yields (step, batch)."""
+    """Endless batches, from step ``start`` on; yields (step, batch).
 
-    def __init__(self, sampler: WindowSampler | PictureSampler, seed: int, size: int, start: int = 0) -> None:
+    Args:
+        sampler: draws the batches.
+        seed: of the run.
+        size: of a batch.
+        act_sampler: draws those of every ``act_every``-th step instead.
+        act_every: 0 never.
+    """
+
+    def __init__(
+        self,
+        sampler: WindowSampler | PictureSampler,
+        seed: int,
+        size: int,
+        *,
+        start: int = 0,
+        act_sampler: WindowSampler | None = None,
+        act_every: int = 0,
+    ) -> None:
         self.sampler, self.seed, self.size, self.start = sampler, seed, size, start
+        self.act_sampler, self.act_every = act_sampler, act_every
 
     def __iter__(self) -> Iterator[tuple[int, object]]:
         step = self.start
         while True:
-            yield step, self.sampler.draw(np.random.default_rng((self.seed, step)), self.size)
+            acting = self.act_sampler is not None and is_act_step(step, self.act_every)
+            sampler = self.act_sampler if acting and self.act_sampler else self.sampler
+            yield step, sampler.draw(np.random.default_rng((self.seed, step)), self.size)
             step += 1
+
+
+def is_act_step(step: int, every: int) -> bool:
+    """Whether a step trains on acting: the last of every ``every`` steps, none if 0."""
+    return every > 0 and step % every == every - 1

@@ -155,6 +155,8 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     action_clock = sample_times((b, t), config.noise_share).to(z.device)
     chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, :t]
     chunk_mask = batch.action_mask.unfold(1, k, 1)[:, :t]
+    if batch.imitate is not None:
+        chunk_mask = chunk_mask & batch.imitate[:, None, None]
     chunk_clock = sample_times((b, t), config.noise_share).to(z.device)
     state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
     has_state = ~state.isnan().any(-1) & (batch.state is not None)
