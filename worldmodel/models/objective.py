@@ -44,7 +44,7 @@ class ObjectiveConfig:
     clean_share: float = 0.15
     context_noise: float = 0.1
     changed_weight: float = 8.0
-    skip_variance: float = 0.5
+    skip_variance: float = 0.05
     action_weight: float = 1.0
     readout_weight: float = 0.1
     state_share: float = 0.7
