@@ -139,6 +139,21 @@ def test_the_policy_learns_only_from_rows_worth_imitating():
     assert losses["inverse"] > 0.0
 
 
+def test_own_history_replaces_the_past_by_one_step_dreams():
+    """Only in rows that know their actions, and never the first frame; no gradient flows through the dream."""
+    network, config = tiny.backbone(), ObjectiveConfig(own_history=1.0, joint=0.0, video=0.0)
+    batch, seen = tiny.batch(), []
+    batch.action_mask[0] = False
+    network.register_forward_pre_hook(lambda module, args: seen.append(args[0].history))
+    torch.manual_seed(0)
+    total(dream_loss(network, batch, config), config).backward()
+    true, own = seen
+    torch.testing.assert_close(own[0], true[0])
+    torch.testing.assert_close(own[1:, 1, ..., :4], true[1:, 1, ..., :4])
+    assert (own[1:, 2:] - true[1:, 2:]).abs().max() > 0.01
+    assert not own.requires_grad
+
+
 def test_hidden_actions_do_not_reach_the_dream_loss():
     """Pretraining sees no action at all, not even through the joint mode."""
     network, config = tiny.backbone(), ObjectiveConfig(joint=0.5)

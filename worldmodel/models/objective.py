@@ -30,6 +30,8 @@ class ObjectiveConfig:
         noise_share: share of frames that start from pure noise; the others have uniform flow times.
         clean_share: share of frames left clean in dream batches, as they are when the cache is written.
         context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
+        own_history: share of dream rows with known actions whose past is what the model itself dreams in one
+            step from the true past, so that it learns to go on from its own errors (costs a second pass without gradient).
         changed_weight: weight of tokens that changed since the frame before, others have 1.
         skip_variance: assumed variance of a latent around its value in the frame before (0: no skip from it).
         action_weight: weight of action errors.
@@ -43,6 +45,7 @@ class ObjectiveConfig:
     noise_share: float = 0.4
     clean_share: float = 0.15
     context_noise: float = 0.1
+    own_history: float = 0.0
     changed_weight: float = 8.0
     skip_variance: float = 0.05
     action_weight: float = 1.0
@@ -70,6 +73,20 @@ def predict(
         prior = inputs.history[..., :channels]
         outputs.latents = outputs.latents + around(inputs.latents, prior, inputs.clock, skip_variance)
     return outputs
+
+
+@torch.no_grad()
+def _own_context(backbone: Backbone, inputs: Inputs, context: Tensor, own: Tensor, config: ObjectiveConfig) -> Tensor:
+    """Past frames, replaced in ``own`` rows by one-step dreams from the true past; the first frame stays.
+
+    Source: the pushforward trick of Brandstetter et al. 2022, "Message passing neural PDE solvers", section 3.1.
+    """
+    clock = torch.zeros_like(inputs.clock)
+    clock[:, 0] = 1.0
+    first = (clock == 1.0)[..., None, None, None]
+    noise = torch.where(first, context, torch.randn_like(context))
+    dreamed = predict(backbone, inputs.with_latents(noise, clock), config.skip_variance).latents
+    return torch.where(own[..., None, None, None] & ~first, dreamed, context)
 
 
 def _rows(b: int, t: int, share: float, device: torch.device) -> Tensor:
@@ -133,6 +150,11 @@ def dream_loss(
     inputs = Inputs(
         noisy, history, history_mask, clock, noisy_actions, action_clock, shown | predict_actions, batch.embodiment
     )
+    if config.own_history > 0:
+        given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True) & actions_known
+        own = _rows(b, t, config.own_history, z.device) & given
+        context = _own_context(backbone, inputs, context, own, config)
+        inputs.history, _ = stack_history(context, backbone.config.history)
     outputs = predict(backbone, inputs, config.skip_variance)
     weights = change_weights(z, config.changed_weight, backbone.config.patch)
     weights = weights * ((clock < 1.0) & (torch.arange(t, device=z.device) > 0))[..., None, None]
