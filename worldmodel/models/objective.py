@@ -30,8 +30,8 @@ class ObjectiveConfig:
         noise_share: share of frames that start from pure noise; the others have uniform flow times.
         clean_share: share of frames left clean in dream batches, as they are when the cache is written.
         context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
-        own_history: share of dream rows with known actions whose past is what the model itself dreams in one
-            step from the true past, so that it learns to go on from its own errors (costs a second pass without gradient).
+        own_history: share of dream rows with known actions whose past is the model's own one-step dream of it, so that
+            it learns to go on from its errors (costs a second pass without gradient).
         changed_weight: weight of tokens that changed since the frame before, others have 1.
         skip_variance: assumed variance of a latent around its value in the frame before (0: no skip from it).
         action_weight: weight of action errors.
