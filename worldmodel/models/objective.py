@@ -150,8 +150,8 @@ def dream_loss(
     inputs = Inputs(
         noisy, history, history_mask, clock, noisy_actions, action_clock, shown | predict_actions, batch.embodiment
     )
-    if config.own_history > 0:
-        given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True) & actions_known
+    if config.own_history > 0 and actions_known:
+        given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
         own = _rows(b, t, config.own_history, z.device) & given
         context = _own_context(backbone, inputs, context, own, config)
         inputs.history, _ = stack_history(context, backbone.config.history)
