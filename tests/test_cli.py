@@ -33,7 +33,7 @@ SIZE_PX = 32
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real checkpoint with random weights."""
     tokenizer = TokenizerConfig(stem_width=8, width=8, blocks=1)
-    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8)
+    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2)
     model = WorldModel(WorldModelConfig(SIZE_PX, SIZE_PX, tokenizer, backbone, sampling_steps=1), [PUSHT])
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
     return checkpoint.save(model, folder, card="# tiny\n", training={"stage": "none"})

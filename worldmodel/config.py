@@ -81,6 +81,7 @@ class StageConfig:
         act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
+        act_window: frames per window of such steps, in as many more windows; 0: as ``window``.
         changed_weight: tokenizer only, weight of pixels that changed.
         compile: compile the loss with torch.compile.
         validate_every: steps between validations.
@@ -100,6 +101,7 @@ class StageConfig:
     act_every: int = 0
     mixture: dict[str, float] = field(default_factory=dict)
     act_mixture: dict[str, float] = field(default_factory=dict)
+    act_window: int = 0
     changed_weight: float = 20.0
     compile: bool = True
     validate_every: int = 1000
@@ -113,6 +115,8 @@ class StageConfig:
                 raise InputError(f"{name}: found {getattr(self, name)}, wanted at least 1")
         if self.window < 2:
             raise InputError(f"window: found {self.window}, wanted at least 2 frames")
+        if self.act_window < 0 or self.act_window == 1 or (self.act_window and self.window % self.act_window):
+            raise InputError(f"act_window: found {self.act_window}, wanted 0 or a divisor of window from 2 on")
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def train_stage(
             WindowSampler(
                 recordings,
                 train,
-                window=stage.window,
+                window=window,
                 chunk=model.chunk_length,
                 action_size=model.backbone.action_size,
                 state_size=model.backbone.state_size,
@@ -126,7 +126,10 @@ def train_stage(
                 known=known,
                 imitate=[name for name, dataset in config.datasets.items() if dataset.imitate],
             )
-            for weights in (stage.mixture, stage.act_mixture or stage.mixture)
+            for window, weights in (
+                (stage.window, stage.mixture),
+                (stage.act_window or stage.window, stage.act_mixture or stage.mixture),
+            )
         ]
         module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")
         validate = ValidateDreams(model, recordings, held, actions_known=name != "pretrain")

@@ -70,6 +70,12 @@ def test_acting_steps_draw_from_their_own_mixture(recordings):
     assert imitated == [True, True, False, True, True, False]
 
 
+def test_shorter_acting_windows_come_in_larger_batches(recordings):
+    stream = Stream(sampler(recordings), seed=1, size=3, act_sampler=sampler(recordings, window=2), act_every=2)
+    shapes = [tuple(batch.latents.shape[:2]) for _, (_, batch) in zip(range(2), stream, strict=False)]
+    assert shapes == [(3, 4), (6, 2)]
+
+
 def test_pictures_come_with_their_predecessors(recordings):
     now, before = PictureSampler([recordings], [np.array([0])]).draw(np.random.default_rng(0), 8)
     frames = recordings.frames[:12]

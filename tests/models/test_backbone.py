@@ -71,7 +71,7 @@ def test_predicted_actions_do_not_see_the_true_ones():
     _, _, inputs = clean(network)
     actions = torch.rand(2, 10, 3, requires_grad=True)
     unknown = replace(inputs, actions=actions, action_known=torch.zeros(2, 10, dtype=torch.bool))
-    outputs = network(replace(unknown, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10)))
+    outputs = network(replace(unknown, chunk=torch.randn(2, 10, 2, 6, 3), chunk_clock=torch.zeros(2, 10, 2)))
     for predicted in (outputs.actions, outputs.chunk):
         (gradient,) = torch.autograd.grad(predicted.square().sum(), actions, allow_unused=True, retain_graph=True)
         assert gradient is None or gradient.abs().max() == 0.0
@@ -83,7 +83,7 @@ def test_policy_chunks_see_neither_later_frames_nor_later_actions():
     latents.requires_grad_(True), actions.requires_grad_(True)
     history, mask = stack_history(latents, network.config.history)
     inputs = replace(inputs, latents=latents, history=history, history_mask=mask, actions=actions)
-    inputs = replace(inputs, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10))
+    inputs = replace(inputs, chunk=torch.randn(2, 10, 2, 6, 3), chunk_clock=torch.zeros(2, 10, 2))
     chunk = network(inputs).chunk[:, 5]
     by_frame, by_action = torch.autograd.grad(chunk.square().sum(), (latents, actions))
     assert by_frame[:, 6:].abs().max() == 0.0
@@ -97,7 +97,7 @@ def test_nothing_attends_to_the_readout_or_to_a_chunk():
     with torch.no_grad():
         plain = network(inputs)
         network.special[-1] += 10.0
-        other = network(replace(inputs, chunk=torch.randn(2, 10, 5, 3), chunk_clock=torch.zeros(2, 10)))
+        other = network(replace(inputs, chunk=torch.randn(2, 10, 2, 6, 3), chunk_clock=torch.zeros(2, 10, 2)))
     torch.testing.assert_close(plain.latents, other.latents)
     torch.testing.assert_close(plain.actions, other.actions)
     assert (plain.readout - other.readout).abs().max() > 1e-3
@@ -171,10 +171,10 @@ def test_act_and_inverse_shapes_and_repeatability():
     latents, _, _ = clean(network)
     state = torch.zeros(2, 2)
     chunks = [act(network, latents, state, BODIES, 2, torch.Generator().manual_seed(4)) for _ in range(2)]
-    assert chunks[0].shape == (2, 5, 3)
+    assert chunks[0].shape == (2, 6, 3)
     torch.testing.assert_close(*chunks, atol=0, rtol=0)
     assert infer_actions(network, latents, BODIES, steps=2).shape == (2, 10, 3)
-    assert act(network, latents[:, :1], None, BODIES, 2, torch.Generator()).shape == (2, 5, 3)
+    assert act(network, latents[:, :1], None, BODIES, 2, torch.Generator()).shape == (2, 6, 3)
 
 
 def test_history_stacks_past_frames_newest_first():
@@ -190,6 +190,8 @@ def test_history_stacks_past_frames_newest_first():
         ({"width": 30, "heads": 4}, "backbone.width: found 30"),
         ({"time_attention": "none"}, "wanted 'all' or 'position'"),
         ({"window": 1}, "window >= 2"),
+        ({"act_window": 9}, "act_window: found 9, wanted 1 to window"),
+        ({"chunk": 16, "chunk_tokens": 5}, "chunk_tokens: found 5, wanted a divisor of 16"),
     ],
 )
 def test_wrong_shapes_are_refused(wrong, message):
@@ -203,3 +205,26 @@ def test_inputs_keep_what_is_not_replaced():
     other: Inputs = inputs.with_latents(inputs.latents * 2, inputs.clock * 0)
     assert other.actions is inputs.actions
     assert other.clock.max() == 0
+
+
+def test_draws_of_a_chunk_do_not_see_each_other():
+    network = tiny.backbone()
+    _, _, inputs = clean(network)
+    chunk = torch.randn(2, 10, 2, 6, 3)
+    inputs = replace(inputs, chunk=chunk, chunk_clock=torch.rand(2, 10, 2))
+    both = network(inputs).chunk
+    changed = replace(inputs, chunk=torch.cat([chunk[:, :, :1] + 1.0, chunk[:, :, 1:]], 2))
+    other = network(changed).chunk
+    torch.testing.assert_close(both[:, :, 1], other[:, :, 1])
+    assert (both[:, :, 0] - other[:, :, 0]).abs().max() > 1e-3
+
+
+def test_acting_looks_back_a_few_frames_only():
+    network = tiny.backbone(replace(tiny.CONFIG, act_window=1))
+    _, _, inputs = clean(network)
+    latents, history = inputs.latents.clone(), inputs.history.clone()
+    latents[:, 4], history[:, 4] = 0.0, 0.0
+    changed = replace(inputs, latents=latents, history=history)
+    for acting, same in ((True, True), (False, False)):
+        a, b = (network(given, acting=acting).actions[:, 5] for given in (inputs, changed))
+        assert torch.allclose(a, b) == same

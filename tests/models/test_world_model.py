@@ -26,14 +26,14 @@ def test_every_mode_gives_the_shapes_and_units_it_promises(model):
     inferred = model.infer_actions(context)
     assert inferred.shape == (2, 2, 2)
     chunk = model.act(context, state=np.full((2, 2), 8.0, np.float32))
-    assert chunk.shape == (2, 5, 2)
+    assert chunk.shape == (2, 6, 2)
     for values in (invented, inferred, chunk):
         assert (values >= [0, 0]).all()
         assert (values <= [64, 32]).all()
 
 
 def test_other_bodies_have_their_own_actions(model):
-    assert model.act(frames(), embodiment="gripper").shape == (2, 5, 3)
+    assert model.act(frames(), embodiment="gripper").shape == (2, 6, 3)
     assert set(np.unique(model.act(frames(), embodiment="gripper")[..., 2])) <= {-1.0, 1.0}
 
 

@@ -16,7 +16,7 @@ ARM = EmbodimentSpec(
     [64.0, 32.0],
 )
 GRIPPER = EmbodimentSpec("gripper", ActionSpec((ActionDim("a"), ActionDim("b"), ActionDim("shut", "binary"))))
-CONFIG = BackboneConfig(width=32, layers=4, heads=2, time_every=2, window=4, chunk=5)
+CONFIG = BackboneConfig(width=32, layers=4, heads=2, time_every=2, window=4, act_window=3, chunk=6, chunk_tokens=2)
 
 
 def backbone(config: BackboneConfig = CONFIG, grid: tuple[int, int] = (2, 4)) -> Backbone:
@@ -38,7 +38,7 @@ def model(height: int = 32, width: int = 64) -> WorldModel:
     return result.eval()
 
 
-def batch(size: int = 3, frames: int = 6, chunk: int = 5) -> Batch:
+def batch(size: int = 3, frames: int = 6, chunk: int = 6) -> Batch:
     generator = torch.Generator().manual_seed(1)
     reach = frames + chunk - 1
     return Batch(

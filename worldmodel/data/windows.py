@@ -157,7 +157,7 @@ class Stream(IterableDataset):
         sampler: draws the batches.
         seed: of the run.
         size: of a batch.
-        act_sampler: draws those of every ``act_every``-th step instead.
+        act_sampler: draws those of every ``act_every``-th step instead, with as many frames in all.
         act_every: 0 never.
     """
 
@@ -178,8 +178,10 @@ class Stream(IterableDataset):
         step = self.start
         while True:
             acting = self.act_sampler is not None and is_act_step(step, self.act_every)
-            sampler = self.act_sampler if acting and self.act_sampler else self.sampler
-            yield step, sampler.draw(np.random.default_rng((self.seed, step)), self.size)
+            sampler, size = self.sampler, self.size
+            if acting and isinstance(sampler, WindowSampler) and self.act_sampler:
+                sampler, size = self.act_sampler, size * sampler.window // self.act_sampler.window
+            yield step, sampler.draw(np.random.default_rng((self.seed, step)), size)
             step += 1
 
 

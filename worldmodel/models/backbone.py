@@ -1,6 +1,6 @@
 """The space-time transformer. Time is cut into blocks, one per frame.
 
-    [ N latent tokens | state | action that led here | registers | readout ]  [ action chunk, in policy mode ]
+    [ N latent tokens | state | action that led here | registers | readout ]  [ action chunks, in policy mode ]
 
 It maps noisy inputs and their clocks to clean estimates, and knows neither losses nor sampling. Block t also shows
 the ``history`` frames before it, clean: a frame that is to be predicted sees where everything was from the first layer
@@ -37,8 +37,11 @@ class BackboneConfig:
         registers: free tokens per frame.
         mlp_ratio: hidden size of the MLP over d.
         window: frames a frame can look back to, itself included.
+        act_window: the same when actions are inferred or planned. Short: who sees much of his own motion learns to go
+            on as before (de Haan et al. 2019, "Causal confusion in imitation learning").
         history: clean past frames shown beside every noisy one (0: only attention over time connects frames).
         chunk: actions of a policy chunk.
+        chunk_tokens: tokens of a chunk; each holds several actions in a row.
         fourier_bands: frequencies for actions and states (0: raw numbers).
         relative_points: show every token the action's point relative to its own centre.
         time_attention: "all" tokens of past frames, or only the same "position".
@@ -52,8 +55,10 @@ class BackboneConfig:
     mlp_ratio: float = 4.0
     time_every: int = 4
     window: int = 8
+    act_window: int = 3
     history: int = 2
     chunk: int = 16
+    chunk_tokens: int = 4
     fourier_bands: int = 6
     relative_points: bool = True
     time_attention: str = "all"
@@ -65,6 +70,10 @@ class BackboneConfig:
             raise InputError(f"backbone.time_attention: found {self.time_attention!r}, wanted 'all' or 'position'")
         if self.window < 2 or self.history < 0 or self.chunk < 1:
             raise InputError("backbone: wanted window >= 2, history >= 0 and chunk >= 1")
+        if not 1 <= self.act_window <= self.window:
+            raise InputError(f"backbone.act_window: found {self.act_window}, wanted 1 to window ({self.window})")
+        if self.chunk_tokens < 1 or self.chunk % self.chunk_tokens:
+            raise InputError(f"backbone.chunk_tokens: found {self.chunk_tokens}, wanted a divisor of {self.chunk}")
 
 
 @dataclass
@@ -82,7 +91,7 @@ class Inputs:
         embodiment: index of the body.
         state: proprioception at each frame, or None.
         state_known: False puts the learned null in place of the state.
-        chunk: noisy actions to come after each frame, or None.
+        chunk: noisy actions to come after each frame, or None; r independent draws that do not see each other.
         chunk_clock: flow time of each chunk.
     """
 
@@ -96,8 +105,8 @@ class Inputs:
     embodiment: Int64[Tensor, "b"]
     state: Float[Tensor, "b t s"] | None = None
     state_known: Bool[Tensor, "b t"] | None = None
-    chunk: Float[Tensor, "b t k a"] | None = None
-    chunk_clock: Float[Tensor, "b t"] | None = None
+    chunk: Float[Tensor, "b t r k a"] | None = None
+    chunk_clock: Float[Tensor, "b t r"] | None = None
 
     def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
         return replace(self, latents=latents, clock=clock)
@@ -110,7 +119,7 @@ class Outputs:
     latents: Float[Tensor, "b t h w c"]
     actions: Float[Tensor, "b t a"]
     readout: Float[Tensor, "b t 2"]
-    chunk: Float[Tensor, "b t k a"] | None = None
+    chunk: Float[Tensor, "b t r k a"] | None = None
 
 
 class Clock(nn.Module):
@@ -147,7 +156,10 @@ class Backbone(nn.Module):
         self.state_in = EmbodimentMLP(bodies, self.state_size, d, config.fourier_bands)
         self.clock, self.action_clock = Clock(d), Clock(d)
         self._init_points(embodiments, d)
-        self.chunk_place = nn.Parameter(torch.randn(config.chunk, d))
+        part = self.action_size * config.chunk // config.chunk_tokens
+        self.chunk_in = EmbodimentMLP(bodies, part, d, config.fourier_bands)
+        self.chunk_place = nn.Parameter(torch.randn(config.chunk_tokens, d))
+        self.chunk_out = EmbodimentLinear(bodies, d, part, zero=True)
         scale_and_shift = nn.Linear(d, 6 * d)
         nn.init.zeros_(scale_and_shift.weight)
         self.modulation = nn.Sequential(nn.SiLU(), scale_and_shift)
@@ -193,25 +205,32 @@ class Backbone(nn.Module):
         """An empty cache of keys and values."""
         return TimeCache(self.config.window)
 
-    def forward(self, inputs: Inputs, cache: TimeCache | None = None, *, keep: bool = False) -> Outputs:
+    def forward(
+        self, inputs: Inputs, cache: TimeCache | None = None, *, keep: bool = False, acting: bool = False
+    ) -> Outputs:
         """Estimates clean latents, actions and readout of every frame.
 
         With a ``cache`` the frames continue those seen before; ``keep`` writes the new frames into it (do this with
-        clean frames only).
+        clean frames only). ``acting`` looks back ``act_window`` frames only.
         """
         condition, x = self._embed(inputs)
         n = self.block_tokens
         if inputs.chunk is not None:
             assert inputs.chunk_clock is not None
-            chunk = self.action_in(inputs.chunk, inputs.embodiment) + self.chunk_place
-            x = torch.cat([x, chunk + self.action_clock(inputs.chunk_clock).unsqueeze(2)], 2)
+            parts = rearrange(inputs.chunk, "b t r (c g) a -> b t r c (g a)", c=self.config.chunk_tokens)
+            chunk = self.chunk_in(parts, inputs.embodiment) + self.chunk_place
+            chunk = chunk + self.action_clock(inputs.chunk_clock).unsqueeze(3)
+            x = torch.cat([x, chunk.flatten(2, 3)], 2)
         modulation = self.modulation(condition).unflatten(-1, (6, -1))
-        per_position = self.config.time_attention == "position"
+        time = {
+            "window": self.config.act_window if acting else self.config.window,
+            "per_position": self.config.time_attention == "position",
+            "cache": cache,
+            "keep": keep,
+        }
         for index, layer in enumerate(self.layers):
-            time = (
-                {"per_position": per_position, "cache": cache, "layer": index, "keep": keep} if layer.over_time else {}
-            )
-            x = layer(x, modulation, n, self.config.window, **time)
+            where = {"layer": index, **time} if layer.over_time else {"group": self.config.chunk_tokens}
+            x = layer(x, modulation, n, **where)
         if cache is not None and keep:
             cache.frames += x.shape[1]
         return self._read(self.norm(x), inputs)
@@ -257,5 +276,8 @@ class Backbone(nn.Module):
             q=patch,
         )
         actions = self.action_out(x[:, :, spatial + 1], inputs.embodiment)
-        chunk = self.action_out(x[:, :, n:], inputs.embodiment) if inputs.chunk is not None else None
+        chunk = None
+        if inputs.chunk is not None:
+            parts = self.chunk_out(x[:, :, n:], inputs.embodiment)
+            chunk = rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=self.config.chunk_tokens, a=self.action_size)
         return Outputs(latents, actions, self.readout(x[:, :, n - 1], inputs.embodiment), chunk)

@@ -109,7 +109,7 @@ class Attention(nn.Module):
     """Attention with QK-norm over the tokens of a frame (``space``) or over frames (``time``).
 
     The first ``n`` tokens of every frame are its block, the last of them the readout, to which nothing attends.
-    Tokens behind them (an action chunk) see the block, themselves and the past, and nobody sees them.
+    Tokens behind them (action chunks) see the block, their own group and the past, and nobody else sees them.
     """
 
     def __init__(self, d: int, heads: int) -> None:
@@ -124,15 +124,16 @@ class Attention(nn.Module):
         q, k, v = rearrange(self.qkv(x), "b t n (three h e) -> three b h t n e", three=3, h=self.heads)
         return self.q_norm(q), self.k_norm(k), v
 
-    def space(self, x: Float[Tensor, "b t m d"], n: int) -> Float[Tensor, "b t m d"]:
-        """Attention inside each frame."""
+    def space(self, x: Float[Tensor, "b t m d"], n: int, *, group: int = 1) -> Float[Tensor, "b t m d"]:
+        """Attention inside each frame; tokens behind the block come in groups of ``group``."""
         q, k, v = (rearrange(y, "b h t m e -> (b t) h m e") for y in self._project(x))
         if x.shape[2] == n:
             out = F.scaled_dot_product_attention(q, k[:, :, :-1], v[:, :, :-1])
         else:
-            seen = torch.arange(x.shape[2], device=x.device) != n - 1
             block = F.scaled_dot_product_attention(q[:, :, :n], k[:, :, : n - 1], v[:, :, : n - 1])
-            chunk = F.scaled_dot_product_attention(q[:, :, n:], k[:, :, seen], v[:, :, seen])
+            index = torch.arange(x.shape[2], device=x.device)
+            seen = (index < n - 1) | ((index >= n) & ((index - n) // group == (index[n:, None] - n) // group))
+            chunk = F.scaled_dot_product_attention(q[:, :, n:], k, v, seen)
             out = torch.cat([block, chunk], 2)
         return self.out(rearrange(out, "(b t) h m e -> b t m (h e)", t=x.shape[1]))
 
@@ -140,8 +141,8 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "b t m d"],
         n: int,
-        window: int,
         *,
+        window: int,
         per_position: bool = False,
         cache: TimeCache | None = None,
         layer: int = 0,
@@ -202,10 +203,11 @@ class Layer(nn.Module):
         nn.init.normal_(back.weight, std=0.02)
 
     def forward(
-        self, x: Float[Tensor, "b t m d"], modulation: Float[Tensor, "b t 6 d"], n: int, window: int, **time: object
+        self, x: Float[Tensor, "b t m d"], modulation: Float[Tensor, "b t 6 d"], n: int, **where: object
     ) -> Float[Tensor, "b t m d"]:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = (modulation + self.offset).unsqueeze(3).unbind(2)
         y = self.norm_attention(x) * (1 + scale_a) + shift_a
-        y = self.attention.time(y, n, window, **time) if self.over_time else self.attention.space(y, n)  # pyright: ignore
+        attend = self.attention.time if self.over_time else self.attention.space
+        y = attend(y, n, **where)  # pyright: ignore[reportArgumentType]
         x = x + gate_a * y
         return x + gate_m * self.mlp(self.norm_mlp(x) * (1 + scale_m) + shift_m)

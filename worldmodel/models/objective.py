@@ -37,7 +37,8 @@ class ObjectiveConfig:
         action_weight: weight of action errors.
         readout_weight: weight of reward and success.
         state_share: share of act rows that see the state.
-        inverse: share of act rows whose past actions are noisy and predicted, the others' are unknown.
+        inverse: share of act rows whose past actions are noisy and predicted; the others plan, past actions unknown.
+        chunk_draws: noisy versions of the chunk that are denoised after every frame of one pass.
     """
 
     video: float = 0.15
@@ -51,7 +52,8 @@ class ObjectiveConfig:
     action_weight: float = 1.0
     readout_weight: float = 0.1
     state_share: float = 0.7
-    inverse: float = 0.5
+    inverse: float = 0.25
+    chunk_draws: int = 4
 
 
 def stack_history(latents: Float[Tensor, "b t h w c"], count: int) -> tuple[Tensor, Tensor]:
@@ -175,11 +177,11 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     actions, known = _led_here(batch.actions, t), _led_here(batch.action_mask, t)
     inverse = _rows(b, t, config.inverse, z.device) & known
     action_clock = sample_times((b, t), config.noise_share).to(z.device)
-    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, :t]
-    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, :t]
+    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, :t, None].expand(-1, -1, config.chunk_draws, -1, -1)
+    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, :t] & ~inverse[..., None]
     if batch.imitate is not None:
         chunk_mask = chunk_mask & batch.imitate[:, None, None]
-    chunk_clock = sample_times((b, t), config.noise_share).to(z.device)
+    chunk_clock = sample_times((b, t, config.chunk_draws), config.noise_share).to(z.device)
     state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
     has_state = ~state.isnan().any(-1) & (batch.state is not None)
     inputs = Inputs(
@@ -196,11 +198,11 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
         chunk_clock=chunk_clock,
     )
-    outputs = backbone(inputs)
+    outputs = backbone(inputs, acting=True)
     assert outputs.chunk is not None
     losses = {
         "inverse": _masked((outputs.actions - actions).square().mean(-1), inverse),
-        "policy": _masked((outputs.chunk - chunk).square().mean(-1), chunk_mask),
+        "policy": _masked((outputs.chunk - chunk).square().mean((2, 4)), chunk_mask),
     }
     losses.update(_readout_loss(outputs.readout, batch, known))
     return losses

@@ -1,4 +1,4 @@
-"""Optimisers: AdamW, or Muon for the matrices inside transformer layers with AdamW for everything else."""
+"""Optimisers: AdamW, or Muon for the matrices between hidden layers with AdamW for everything else."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 def build_optimizer(network: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
     """Makes the optimiser called ``name`` ("adamw" or "muon"); gains, biases and embeddings get no weight decay."""
-    layers = getattr(network, "layers", nn.ModuleList())
-    matrices = [p for p in layers.parameters() if p.ndim == 2 and min(p.shape) > 6]
+    matrices = hidden_matrices(network)
     muon = {id(p) for p in matrices} if name == "muon" else set()
     rest = [p for p in network.parameters() if id(p) not in muon]
     groups = [
@@ -21,10 +20,18 @@ def build_optimizer(network: nn.Module, name: str, learning_rate: float, weight_
     return MuonAdamW(matrices, groups, learning_rate, weight_decay)
 
 
+def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """Matrices of transformer layers, and kernels of convolutions between hidden layers (not to or from pictures)."""
+    layers = getattr(network, "layers", nn.ModuleList())
+    matrices = [p for p in layers.parameters() if p.ndim == 2 and min(p.shape) > 6]
+    return matrices + [p for p in network.parameters() if p.ndim == 4 and min(p.shape[:2]) > 16]
+
+
 class MuonAdamW(torch.optim.AdamW):
     """AdamW whose last group is stepped by Muon: momentum made orthogonal by a Newton-Schulz iteration.
 
     Everything stays in float32: on CPUs without fast bfloat16 this is several times faster than torch.optim.Muon.
+    A convolution's kernel counts as the matrix (out, in * height * width).
     Source: Jordan et al. 2024, "Muon"; scale 0.2 sqrt(max side) after Liu et al. 2025, "Muon is scalable", equation 4.
 
     Args:
@@ -73,10 +80,10 @@ class MuonAdamW(torch.optim.AdamW):
             update = parameter.grad.lerp(state["momentum"], self.momentum)
             by_shape.setdefault(parameter.shape, []).append((parameter, update))
         for shape, pairs in by_shape.items():
-            updates = orthogonalise(torch.stack([update for _, update in pairs]))
-            scale = group["lr"] * 0.2 * max(shape) ** 0.5
+            updates = orthogonalise(torch.stack([update.flatten(1) for _, update in pairs]))
+            scale = group["lr"] * 0.2 * max(updates.shape[1:]) ** 0.5
             for (parameter, _), update in zip(pairs, updates, strict=True):
-                parameter.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(update, alpha=-scale)
+                parameter.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(update.view(shape), alpha=-scale)
 
 
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:

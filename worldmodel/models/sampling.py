@@ -119,7 +119,7 @@ def infer_actions(
 
     def estimate(actions: Tensor, now: float) -> Tensor:
         inputs.actions, inputs.action_clock = actions, torch.full(shape[:2], now, device=latents.device)
-        return backbone(inputs).actions
+        return backbone(inputs, acting=True).actions
 
     return _denoise(actions, estimate, steps)
 
@@ -137,7 +137,7 @@ def act(
     past = latents[:, :-1]
     cache = backbone.cache()
     if past.shape[1]:
-        backbone(clean_inputs(backbone, past, None, embodiment), cache, keep=True)
+        backbone(clean_inputs(backbone, past, None, embodiment), cache, keep=True, acting=True)
     inputs = clean_inputs(
         backbone,
         latents[:, -1:],
@@ -150,10 +150,10 @@ def act(
         inputs.state, inputs.state_known = state.unsqueeze(1), torch.ones(b, 1, dtype=torch.bool, device=state.device)
 
     def estimate(chunk: Tensor, now: float) -> Tensor:
-        inputs.chunk, inputs.chunk_clock = chunk.unsqueeze(1), torch.full((b, 1), now, device=chunk.device)
-        chunk_estimate = backbone(inputs, cache).chunk
+        inputs.chunk, inputs.chunk_clock = chunk[:, None, None], torch.full((b, 1, 1), now, device=chunk.device)
+        chunk_estimate = backbone(inputs, cache, acting=True).chunk
         assert chunk_estimate is not None
-        return chunk_estimate.squeeze(1)
+        return chunk_estimate[:, 0, 0]
 
     noise = torch.randn(b, k, backbone.action_size, generator=generator, device=latents.device)
     return _denoise(noise, estimate, steps)

@@ -1,0 +1,45 @@
+import torch
+from torch import nn
+
+from worldmodel.models.optimizers import build_optimizer, hidden_matrices, orthogonalise
+from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
+
+
+def test_singular_values_come_near_one():
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((2, 24, 60), (2, 60, 24)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=generator)))
+        assert values.min() > 0.5
+        assert values.max() < 1.5
+
+
+def test_kernels_to_and_from_pictures_are_not_hidden():
+    tokenizer = Tokenizer(TokenizerConfig(channels=16, width=24, stem_width=20, blocks=1))
+    hidden = {id(p) for p in hidden_matrices(tokenizer)}
+    edges = [tokenizer.encoder[1], tokenizer.encoder[-1], tokenizer.decoder[0], tokenizer.decoder[-2]]
+    assert hidden
+    assert not any(id(layer.weight) in hidden for layer in edges)
+
+
+def test_a_kernel_is_stepped_as_a_matrix():
+    """A step on a kernel equals the step on the same numbers laid out as a matrix."""
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self, shape: tuple[int, ...]) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(1, 1)])
+            self.layers[0].weight = nn.Parameter(start.reshape(shape).clone())
+
+    start, gradient = torch.randn(20, 24 * 9), torch.randn(20, 24 * 9)
+    results = []
+    for shape in ((20, 216), (20, 24, 3, 3)):
+        network = Net(shape)
+        optimizer = build_optimizer(network, "muon", 0.01, 0.1)
+        weight = network.layers[0].weight
+        for _ in range(2):
+            weight.grad = gradient.reshape(shape).clone()
+            optimizer.step()
+        results.append(weight.detach().flatten(1))
+    torch.testing.assert_close(*results)
+    assert (results[0] - start).abs().max() > 1e-3
