@@ -14,8 +14,9 @@ from rich.console import Console
 
 from worldmodel import checkpoint
 from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict, to_yaml
-from worldmodel.data.cache import Recordings, encode_recordings, key_of, load_recordings
+from worldmodel.data.cache import Recordings, encode_recordings, key_of, load_recordings, quarantine_path
 from worldmodel.data.open import open_dataset
+from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
 from worldmodel.model_card import model_card
 from worldmodel.models.tokenizer import Tokenizer
@@ -76,7 +77,11 @@ def open_recordings(config: RecipeConfig, output: Path, collect: Collect) -> lis
         if dataset.collect is not None:
             collect(dataset.collect, Path(path))
         source = open_dataset(path, embodiment=dataset.embodiment)
-        result.append(load_recordings(name, source, output / "cache", config.model.height, config.model.width))
+        recordings = load_recordings(name, source, output / "cache", config.model.height, config.model.width)
+        if damaged := read_quarantine(quarantine_path(output / "cache", name)):
+            where = quarantine_path(output / "cache", name)
+            console.print(f"{name}: {len(damaged)} of {len(source)} episodes left out as damaged, see {where}")
+        result.append(recordings)
     return result
 
 

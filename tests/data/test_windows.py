@@ -86,7 +86,7 @@ def test_pictures_come_with_their_predecessors(recordings):
 
 def test_cache_is_built_once_and_again_when_its_key_changes(tmp_path):
     source = DotSource((8, 8))
-    files = lambda: sorted(path.name for path in tmp_path.iterdir())  # noqa: E731
+    files = lambda: sorted(path.name for path in tmp_path.glob("*.hdf5"))  # noqa: E731
     first = load_recordings("dots", source, tmp_path, 32, 32)
     encode_recordings(first, Tokenizer(SMALL), tmp_path)
     assert len(files()) == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from policies.collect import collect as collect_episodes
 from policies.evaluation import evaluate_policy, one_each
@@ -13,7 +14,9 @@ from policies.world_action import BatchWorldActionPolicy
 from worldmodel.commands.collect import SCRIPTED
 from worldmodel.commands.environments import full_id
 from worldmodel.config import CollectConfig, RecipeConfig
+from worldmodel.data.cache import quarantine_path
 from worldmodel.data.open import open_dataset
+from worldmodel.data.quality import Damage, read_quarantine
 from worldmodel.data.windows import split
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.models.world_model import WorldModel
@@ -24,12 +27,13 @@ FILMED = 6  # policy episodes shown in the report
 
 
 class HeldOut:
-    """The episodes of a dataset that a run keeps for validation."""
+    """The episodes of a dataset that a run keeps for validation, without the damaged ones."""
 
-    def __init__(self, source: EpisodeSource, held_out: float) -> None:
+    def __init__(self, source: EpisodeSource, held_out: float, damaged: list[Damage]) -> None:
         self.source, self.path = source, source.path
         self.embodiments: Sequence[EmbodimentSpec] = source.embodiments
-        self.indices = split(len(source), held_out)[1]
+        left_out = [damage.index for damage in damaged]
+        self.indices = np.setdiff1d(split(len(source), held_out)[1], left_out)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -64,7 +68,8 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
     shown = None
     for name, dataset in config.datasets.items():
         path = dataset.path or Path(config.output) / "data" / name
-        source = HeldOut(open_dataset(path, embodiment=dataset.embodiment), dataset.held_out)
+        damaged = read_quarantine(quarantine_path(Path(config.output) / "cache", name))
+        source = HeldOut(open_dataset(path, embodiment=dataset.embodiment), dataset.held_out, damaged)
         if not len(source) or not len(source.embodiments[0].action):
             continue
         metrics[name], samples = evaluate_dream(

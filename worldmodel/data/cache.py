@@ -18,6 +18,7 @@ import torch
 from rich.progress import track
 
 from worldmodel.data.frames import resize_frames
+from worldmodel.data.quality import Damage, read_good, write_quarantine
 from worldmodel.models.tokenizer import Tokenizer
 from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
 
@@ -29,7 +30,8 @@ class Recordings:
     Attributes:
         name: of the dataset.
         spec: who acts.
-        starts: first frame of every episode, and one past the last frame at the end.
+        starts: first frame of every episode, and one past the last frame at the end; an episode that cannot be used
+            keeps its number and has no frames.
         actions: normalised to [-1, 1].
         action_mask: True where known.
         state: normalised, or None.
@@ -98,8 +100,10 @@ def first_camera(episode: Episode) -> np.ndarray:
 def load_recordings(name: str, source: EpisodeSource, folder: Path, height: int, width: int) -> Recordings:
     """Brings a dataset to one frame size, or finds that done, and opens it.
 
+    Episodes that cannot be used are written to ``NAME.quarantine.json`` in the same folder, with their reasons.
+
     Raises:
-        InputError: an episode is damaged, or there is none.
+        InputError: there is no episode, or none that can be used.
     """
     if not len(source):
         raise InputError(f"{source.path}: found no episode, wanted at least one")
@@ -114,6 +118,11 @@ def load_recordings(name: str, source: EpisodeSource, folder: Path, height: int,
     return Recordings(name, spec, actions=actions, state=state, frames=dataset_in(file, "frames"), **values)
 
 
+def quarantine_path(folder: Path, name: str) -> Path:
+    """Where the episodes of dataset ``name`` that cannot be used are listed."""
+    return folder / f"{name}.quarantine.json"
+
+
 def _fingerprint(source: EpisodeSource) -> object:
     """What tells one state of a dataset from another: its files with their sizes and times, or its id."""
     path = Path(source.path)
@@ -124,12 +133,16 @@ def _fingerprint(source: EpisodeSource) -> object:
 
 def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, width: int) -> None:
     tables: dict[str, list[np.ndarray]] = {key: [] for key in ("actions", "action_mask", "state", "reward", "success")}
-    starts = [0]
+    starts, damaged = [0], []
     with _whole_file(path) as file:
         shape = (height, width, 3)
         frames = file.create_dataset("frames", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(8, *shape))
         for index in track(range(len(source)), description=f"reading {name}"):
-            episode = source[index].validate()
+            episode = read_good(source, index)
+            if isinstance(episode, Damage):
+                damaged.append(episode)
+                starts.append(starts[-1])
+                continue
             pictures = resize_frames(first_camera(episode), height, width)
             frames.resize(starts[-1] + len(pictures), 0)
             frames[starts[-1] :] = pictures
@@ -141,8 +154,12 @@ def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, wid
             tables["success"].append(unknown if episode.success is None else episode.success.astype(np.float32))
             if episode.state is not None:
                 tables["state"].append(episode.state)
+        write_quarantine(quarantine_path(path.parent, name), len(source), damaged)
+        if len(damaged) == len(source):
+            first = f"{damaged[0].reason}: {damaged[0].detail}"
+            raise InputError(f"{source.path}: none of {len(source)} episodes can be used, wanted one (first: {first})")
         for key, values in tables.items():
-            if values and len(values) == len(starts) - 1:
+            if values and len(values) == len(starts) - 1 - len(damaged):
                 file[key] = np.concatenate(values)
         file["starts"] = np.array(starts)
 
