@@ -20,6 +20,7 @@ from worldmodel.recipe import run_recipe
 from worldmodel.types import InputError
 
 ROOT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).with_name("golden_losses.json")
 RECIPE = """
 name: dots
 output: {output}
@@ -91,6 +92,22 @@ def test_a_run_killed_anywhere_ends_in_the_same_weights(recipe, tmp_path):
     assert whole.keys() == killed.keys()
     for name, value in whole.items():
         np.testing.assert_array_equal(value, killed[name], err_msg=name)
+
+
+def test_losses_are_those_written_down(recipe, tmp_path):
+    """Every step's loss of a whole run. If they change on purpose: delete the file, run this test twice, commit it."""
+    run_recipe(load_config(str(recipe())), no_collect, no_evaluation)
+    losses = {}
+    for stage in ("tokenizer", "pretrain", "midtrain"):
+        with (tmp_path / "run" / stage / "metrics.csv").open(newline="") as file:
+            losses[stage] = [float(row["loss/total"]) for row in csv.DictReader(file)]
+    if not GOLDEN.exists():
+        GOLDEN.write_text(json.dumps(losses, indent=1) + "\n")
+        pytest.fail(f"{GOLDEN.name} was missing and is written anew")
+    golden = json.loads(GOLDEN.read_text())
+    assert golden.keys() == losses.keys()
+    for stage, values in losses.items():
+        np.testing.assert_allclose(values, golden[stage], rtol=0.02, err_msg=stage)
 
 
 @pytest.mark.parametrize("stage", ["tokenizer", "midtrain"])

@@ -2,7 +2,7 @@
 
 import argparse
 
-from worldmodel.commands.parsing import CONTINUES, add_size, declare
+from worldmodel.commands.parsing import CONTINUES, add_size, declare, natural
 
 TEXT = """\
 Reads SOURCE episode by episode and writes DATASET in the LeRobot v3 layout.
@@ -29,24 +29,38 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("source", metavar="SOURCE", help="HDF5 file, LeRobot folder, folder of mp4, or Hub id")
     parser.add_argument("output", metavar="DATASET", help="new folder")
     add_size(parser)
+    parser.add_argument(
+        "--crf",
+        type=natural,
+        default=12,
+        metavar="N",
+        help="loss of the video: 0 none (for simulated pictures), 12 hardly visible, 20 small files (%(default)s)",
+    )
 
 
 def call(args: argparse.Namespace) -> None:
+    from functools import partial
+    from pathlib import Path
+
     from worldmodel.commands.datasets import write_lerobot
     from worldmodel.data.open import open_dataset
+    from worldmodel.data.quality import QUARANTINE, read_good
     from worldmodel.types import InputError
 
     source = open_dataset(args.source)
     if len(source.embodiments) != 1:
         names = ", ".join(spec.name for spec in source.embodiments)
         raise InputError(f"{args.source}: {len(source.embodiments)} embodiments ({names}), wanted one")
-    recipe = {"convert": source.path, "size": args.size}
-    write_lerobot(
-        source.__getitem__,
+    recipe = {"convert": source.path, "size": args.size, "crf": args.crf}
+    left_out = write_lerobot(
+        partial(read_good, source),
         len(source),
         args.output,
         source.embodiments[0],
         title="converting",
         recipe=recipe,
         size=args.size and (args.size[0], args.size[1]),
+        crf=args.crf,
     )
+    if left_out:
+        print(f"{left_out} of {len(source)} episodes left out, see {Path(args.output) / QUARANTINE}")

@@ -11,11 +11,12 @@ from rich.progress import track
 from worldmodel.commands.places import whole_folder
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.data.quality import QUARANTINE, Damage, read_quarantine, write_quarantine
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 
 def write_lerobot(
-    read: Callable[[int], Episode],
+    read: Callable[[int], Episode | Damage],
     count: int,
     target: str | Path,
     spec: EmbodimentSpec,
@@ -23,38 +24,74 @@ def write_lerobot(
     title: str,
     recipe: Mapping[str, Any],
     size: tuple[int, int] | None = None,
-) -> None:
-    """Writes episodes one by one, reading each when its turn comes; the first one fixes cameras, size and rate.
+    crf: int = 0,
+) -> int:
+    """Writes episodes one by one, reading each when its turn comes; the first good one fixes cameras, size and rate.
+
+    What cannot be used, or does not fit the first, is noted in ``quarantine.json`` beside ``meta``.
 
     Args:
-        read: returns the episode of an index.
+        read: returns the episode of an index, or why it cannot be used.
         count: number of episodes.
         target: new folder; it appears when the last episode is written.
         spec: the body that acts; its state is left out where the episodes have none.
         title: of the progress bar.
         recipe: how the episodes are made; what an interrupted run has written is used if its recipe was the same.
         size: height and width that pictures are brought to; their own unless given.
+        crf: loss of the video, see `LeRobotWriter`.
+
+    Returns:
+        How many episodes were left out.
 
     Raises:
-        InputError: no episode, one that does not fit the first, or a place that cannot be written.
+        InputError: no episode, none that can be used, or a place that cannot be written.
     """
     if count == 0:
         raise InputError(f"{target}: no episode to write, wanted at least one")
     with whole_folder(target, recipe) as folder:
-        first = _resized(read(0), size)
-        if first.state is None:
-            spec = replace(spec, state_low=[], state_high=[])
-        height, width = next(iter(first.frames.values())).shape[1:3]
-        writer = LeRobotWriter(folder, first.fps, spec, height, width, list(first.frames), recipe=recipe)
-        remaining, console = range(len(writer), count), Console(stderr=True)
+        damaged = read_quarantine(folder / QUARANTINE)
+        known = {damage.index: damage for damage in damaged}
+        index, first = 0, known.get(0) or read(0)
+        while isinstance(first, Damage):
+            if index not in known:
+                damaged.append(first)
+            index += 1
+            if index == count:
+                raise InputError(f"{target}: none of {count} episodes can be used, wanted one ({damaged[0].detail})")
+            first = known.get(index) or read(index)
+        writer = _writer_like(_resized(first, size), folder, spec, recipe, crf)
+        console = Console(stderr=True)
         hidden = not console.is_terminal
-        for index in track(remaining, title, count, len(writer), console=console, disable=hidden):
-            episode = first if index == 0 else _resized(read(index), size)
-            if episode.fps != first.fps:
-                where = f"{episode.source}: episode {episode.episode_id}"
-                raise InputError(f"{where} has {episode.fps:g} frames/s, wanted {first.fps:g} like the first")
-            writer.add(episode)
+        done = max(len(writer) + len(damaged), index)
+        for number in track(range(done, count), title, count, done, console=console, disable=hidden):
+            episode = first if number == index else read(number)
+            if isinstance(episode, Episode):
+                episode = _add(writer, _resized(episode, size), number, first)
+            if isinstance(episode, Damage):
+                damaged.append(episode)
+                write_quarantine(folder / QUARANTINE, number + 1, damaged)
+        if damaged:
+            write_quarantine(folder / QUARANTINE, count, damaged)
         writer.close()
+    return len(damaged)
+
+
+def _writer_like(first: Episode, folder: Path, spec: EmbodimentSpec, recipe: Mapping[str, Any], crf: int) -> LeRobotWriter:
+    if first.state is None:
+        spec = replace(spec, state_low=[], state_high=[])
+    height, width = next(iter(first.frames.values())).shape[1:3]
+    return LeRobotWriter(folder, first.fps, spec, height, width, list(first.frames), recipe=recipe, crf=crf)
+
+
+def _add(writer: LeRobotWriter, episode: Episode, index: int, first: Episode) -> Damage | None:
+    """Writes an episode, or tells why it does not fit."""
+    detail = f"episode {episode.episode_id}: {episode.fps:g} frames/s, wanted {first.fps:g} like the first"
+    if episode.fps == first.fps:
+        detail = writer.mismatch(episode)
+    if detail is None:
+        writer.add(episode)
+        return None
+    return Damage(index, episode.source, "unlike the first", detail)
 
 
 def _resized(episode: Episode, size: tuple[int, int] | None) -> Episode:

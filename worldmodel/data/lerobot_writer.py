@@ -75,7 +75,9 @@ class LeRobotWriter:
         Raises:
             InputError: the episode does not fit those before it, or the disk refuses.
         """
-        self._check(episode.validate())
+        if (wrong := self.mismatch(episode.validate())) is not None:
+            raise InputError(wrong)
+        self._own = {"source": episode.source, **self._facts(episode), **self._own}
         pending, fresh = self.root / PENDING, not self.root.exists()
         try:
             with tables.disk_errors(self.root):
@@ -121,21 +123,28 @@ class LeRobotWriter:
         for name in FOLDERS:
             shutil.rmtree(self.root / name, ignore_errors=True)
 
-    def _check(self, episode: Episode) -> None:
+    def mismatch(self, episode: Episode) -> str | None:
+        """Tells in what an episode differs from those before it, or None if it fits."""
         where = f"{self.root}: episode {episode.episode_id}"
         shapes = {name: frames.shape[1:3] for name, frames in episode.frames.items()}
         if shapes != dict.fromkeys(self.cameras, (self.height, self.width)):
-            raise InputError(f"{where}: cameras {shapes}, wanted {self.cameras} of {self.height}x{self.width}")
+            return f"{where}: cameras {shapes}, wanted {self.cameras} of {self.height}x{self.width}"
         state_dims = 0 if episode.state is None else episode.state.shape[1]
         found, wanted = (episode.actions.shape[1], state_dims), (len(self.spec.action), len(self.spec.state_low))
         if found != wanted:
-            raise InputError(f"{where}: (actions, state numbers) {found}, wanted {wanted}")
-        facts: dict[str, Any] = {"licence": episode.licence, "reward": episode.reward is not None}
-        facts["success"] = episode.success is not None
-        for name, value in facts.items():
-            if self._own.setdefault(name, value) != value:
-                raise InputError(f"{where}: {name} {value}, wanted {self._own[name]} like the episodes before it")
-        self._own.setdefault("source", episode.source)
+            return f"{where}: (actions, state numbers) {found}, wanted {wanted}"
+        for name, value in self._facts(episode).items():
+            if self._own.get(name, value) != value:
+                return f"{where}: {name} {value}, wanted {self._own[name]} like the episodes before it"
+        return None
+
+    def _facts(self, episode: Episode) -> dict[str, Any]:
+        """What all episodes of a data set share."""
+        return {
+            "licence": episode.licence,
+            "reward": episode.reward is not None,
+            "success": episode.success is not None,
+        }
 
     def _record(self, episode: Episode, folder: Path) -> None:
         """Lets lerobot write the episode as a data set of one."""

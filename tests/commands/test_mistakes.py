@@ -1,4 +1,4 @@
-"""The command line as a person uses it: what each command does on tiny data, and what it says to a mistake."""
+"""Help, and what the command line says to a mistake."""
 
 import errno
 import json
@@ -6,57 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-import gymnasium
-import h5py
 import numpy as np
 import pytest
 
-from tests import tiny_run
+from tests.commands.running import SIZE_PX, files_below, run
 from tests.data.making import write_hdf5
-from worldmodel import checkpoint, cli
-from worldmodel.data.embodiments import PUSHT
-from worldmodel.data.open import open_dataset
-from worldmodel.demo import run_demo
-from worldmodel.models.backbone import BackboneConfig
-from worldmodel.models.tokenizer import TokenizerConfig
-from worldmodel.models.world_model import WorldModel, WorldModelConfig
+from worldmodel import cli
 from worldmodel.types import InputError
 
 COMMANDS = ("demo", "run", "train", "rollout", "eval", "collect", "convert", "info", "label")
-SIZE_PX = 32
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real checkpoint with random weights."""
-    tokenizer = TokenizerConfig(stem_width=8, width=8, blocks=1)
-    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2)
-    model = WorldModel(WorldModelConfig(SIZE_PX, SIZE_PX, tokenizer, backbone, sampling_steps=1), [PUSHT])
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
-    return checkpoint.save(model, folder, card="# tiny\n", training={"stage": "none"})
-
-
-@pytest.fixture
-def recordings(tmp_path: Path) -> Path:
-    """Three Push-T episodes in an HDF5 file."""
-    return write_hdf5(tmp_path / "recordings.hdf5", ends=(24, 50, 74), size=SIZE_PX)
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "results" / "output"
-
-
-def run(*words: object) -> int:
-    return cli.main([str(word) for word in words])
-
-
-def files_below(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
 
 # Help.
 
@@ -86,7 +46,7 @@ MISTAKES = {
     "no dataset": ("info nowhere.hdf5", "nowhere.hdf5: no such file or folder"),
     "not a dataset": ("info text.txt", "text.txt: unknown format"),
     "truncated recordings": ("convert truncated.hdf5 out", "truncated.hdf5: not a whole HDF5 file"),
-    "NaN in actions": ("convert nan.hdf5 out", "nan.hdf5: episode 000001: actions hold NaN"),
+    "NaN in actions": ("info nan.hdf5", "nan.hdf5: episode 000001: actions hold NaN"),
     "odd frame size": ("run tiny --model.height 20 --output out", "20"),
     "folder in use": ("convert good.hdf5 full", "full: folder is not empty"),
     "file in the way": ("convert good.hdf5 text.txt/out", "text.txt is a file"),
@@ -235,134 +195,3 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch.setattr("worldmodel.commands.convert.call", interrupted)
     assert run("convert", "a", "b") == 130
     assert capsys.readouterr().err == "worldmodel: interrupted; the same command continues where it stopped\n"
-
-
-# What the commands do.
-
-
-def test_info_shows_a_dataset_with_pictures(
-    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("info", recordings, "--contact-sheet", tmp_path / "sheet.png") == 0
-    shown = capsys.readouterr().out
-    assert "3 (3 read for this table)" in shown
-    assert "target_x" in shown
-    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_info_shows_a_checkpoint(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", tiny) == 0
-    shown = capsys.readouterr().out
-    assert "32x32 px" in shown
-    assert "embodiment pusht" in shown
-
-
-def test_info_shows_environments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", "envs") == 0
-    assert "worldmodel/PushT-v0" in capsys.readouterr().out
-
-
-def test_collect_continues(output: Path) -> None:
-    words = ("collect", "--env", "PushT-v0", "--max-steps", 5, "--env-option", "size=32", "--output", output)
-    assert run(*words, "--policy", "explore", "--episodes", 1) == 0
-    first = open_dataset(output)[0]
-    assert run(*words, "--policy", "explore", "--episodes", 2) == 0
-    source = open_dataset(output)
-    assert len(source) == 2
-    assert np.array_equal(source[0].actions, first.actions)
-    assert source[1].frames["pixels"].shape == (5, 32, 32, 3)
-
-
-def test_collect_with_a_checkpoint(tiny: Path, output: Path) -> None:
-    words = ("--env", "PushT-v0", "--policy", tiny, "--max-steps", 3, "--episodes", 1, "--output", output)
-    assert run("collect", *words) == 0
-    assert len(open_dataset(output)[0]) == 3
-
-
-def test_convert_keeps_everything(recordings: Path, output: Path) -> None:
-    assert run("convert", recordings, output) == 0
-    before, after = open_dataset(recordings), open_dataset(output)
-    assert len(after) == len(before)
-    for index in range(len(before)):
-        assert np.array_equal(after[index].actions, before[index].actions)
-        assert np.array_equal(after[index].state, before[index].state)
-        assert np.abs(after[index].frames["pixels"].astype(int) - before[index].frames["pixels"]).mean() < 2
-    assert after[0].licence == "MIT"
-    assert files_below(output.parent) == [f"output/{name}" for name in files_below(output)]
-
-
-def test_convert_continues_after_an_interrupt(recordings: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worldmodel.data.diffusion_policy import DiffusionPolicySource
-
-    read, asked = DiffusionPolicySource.__getitem__, []
-
-    def interrupted_at_2(self: DiffusionPolicySource, index: int) -> object:
-        asked.append(index)
-        if index == 2:
-            raise KeyboardInterrupt
-        return read(self, index)
-
-    monkeypatch.setattr(DiffusionPolicySource, "__getitem__", interrupted_at_2)
-    assert run("convert", recordings, output) == 130
-    assert not output.exists()
-    monkeypatch.setattr(DiffusionPolicySource, "__getitem__", lambda self, i: asked.append(i) or read(self, i))
-    asked.clear()
-    assert run("convert", recordings, output) == 0
-    assert asked == [0, 2]
-    assert len(open_dataset(output)) == 3
-
-
-def test_convert_resizes(recordings: Path, output: Path) -> None:
-    assert run("convert", recordings, output, "--size", 16, 48) == 0
-    assert open_dataset(output)[0].frames["pixels"].shape[1:3] == (16, 48)
-
-
-def test_label(tiny: Path, recordings: Path, output: Path) -> None:
-    assert run("label", "--checkpoint", tiny, "--data", recordings, "--output", output) == 0
-    before, after = open_dataset(recordings)[0], open_dataset(output)[0]
-    assert after.actions.shape == before.actions.shape
-    assert not np.array_equal(after.actions, before.actions)
-    assert after.action_mask.tolist() == [True] * 23 + [False]
-
-
-def test_rollout(tiny: Path, recordings: Path, output: Path) -> None:
-    words = ("--checkpoint", tiny, "--data", recordings, "--episodes", 1, "--steps", 5, "--output", output)
-    assert run("rollout", *words) == 0
-    assert files_below(output) == ["episode_0001.mp4", "episode_0001.npz", "metrics.json"]
-    assert np.load(output / "episode_0001.npz")["dreamed"].shape == (5, SIZE_PX, SIZE_PX, 3)
-
-
-def test_eval(tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gymnasium.register("ShortPushT-v0", entry_point="envs.pusht:PushT", max_episode_steps=10)
-    words = ("--checkpoint", tiny, "--windows", 3, "--horizon", 4, "--episodes", 1, "--env", "gymnasium:ShortPushT-v0")
-    assert run("eval", *words, "--data", recordings, "--output", output) == 0
-    metrics = json.loads((output / "metrics.json").read_text())
-    assert {"frames", "control", "actions", "rollout", "policy"} <= metrics.keys()
-    assert metrics["policy"]["env"] == "gymnasium:ShortPushT-v0"
-    assert "</html>" in (output / "report.html").read_text()
-    assert "frames.changed_psnr_db" in capsys.readouterr().out
-
-
-def test_demo(tiny: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worldmodel.commands.demo.CHECKPOINT", str(tiny))
-    monkeypatch.setattr("worldmodel.demo.run_demo", partial(run_demo, steps=12))
-    assert run("demo", "--output", output) == 0
-    assert files_below(output) == ["demo.gif", "demo.mp4", "metrics.json"]
-
-
-def test_run_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ("tiny", "--output", "runs/soon", *tiny_run.OVERRIDES)
-    assert run("train", *words, "--stage", "tokenizer") == 0
-    weights = (tmp_path / "runs/soon/tokenizer/checkpoint/model.safetensors").stat().st_mtime_ns
-    assert run("run", *words) == 0
-    assert (tmp_path / "runs/soon/tokenizer/checkpoint/model.safetensors").stat().st_mtime_ns == weights
-    assert (tmp_path / "runs/soon/report/report.html").is_file()
-    assert run("info", "runs/soon/checkpoint") == 0
-
-
-def test_recordings_that_change_under_the_program(recordings: Path, output: Path) -> None:
-    with h5py.File(recordings, "a") as file:
-        file["data/action"][60] = np.nan
-    assert run("convert", recordings, output) == 2
-    assert files_below(output.parent) == []
