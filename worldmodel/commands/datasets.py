@@ -76,7 +76,9 @@ def write_lerobot(
     return len(damaged)
 
 
-def _writer_like(first: Episode, folder: Path, spec: EmbodimentSpec, recipe: Mapping[str, Any], crf: int) -> LeRobotWriter:
+def _writer_like(
+    first: Episode, folder: Path, spec: EmbodimentSpec, recipe: Mapping[str, Any], crf: int
+) -> LeRobotWriter:
     if first.state is None:
         spec = replace(spec, state_low=[], state_high=[])
     height, width = next(iter(first.frames.values())).shape[1:3]
