@@ -32,6 +32,7 @@ DOT = EmbodimentSpec(
     state_low=[0.0, 0.0],
     state_high=[float(SIZE_PX), float(SIZE_PX)],
     fps=FPS,
+    state_points=[[0, 1]],
 )
 
 

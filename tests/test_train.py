@@ -37,7 +37,7 @@ stages:
   pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
   midtrain:
     {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_every: 2,
-     act_window: 2}}
+     act_window: 2, act_augment: {{share: 0.5}}}}
 """
 
 

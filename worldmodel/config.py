@@ -11,6 +11,7 @@ from typing import Any
 import draccus
 import yaml
 
+from worldmodel.data.augment import Augmentation
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.types import InputError
 
@@ -82,6 +83,7 @@ class StageConfig:
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
         act_window: frames per window of such steps, in as many more windows; 0: as ``window``.
+        act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
         compile: compile the loss with torch.compile.
         validate_every: steps between validations.
@@ -102,6 +104,7 @@ class StageConfig:
     mixture: dict[str, float] = field(default_factory=dict)
     act_mixture: dict[str, float] = field(default_factory=dict)
     act_window: int = 0
+    act_augment: Augmentation = field(default_factory=Augmentation)
     changed_weight: float = 20.0
     compile: bool = True
     validate_every: int = 1000

@@ -130,10 +130,11 @@ def train_stage(
                 weights=weights,
                 known=known,
                 imitate=[name for name, dataset in config.datasets.items() if dataset.imitate],
+                frames=frames,
             )
-            for window, weights in (
-                (stage.window, stage.mixture),
-                (stage.act_window or stage.window, stage.act_mixture or stage.mixture),
+            for window, weights, frames in (
+                (stage.window, stage.mixture, False),
+                (stage.act_window or stage.window, stage.act_mixture or stage.mixture, stage.act_augment.share > 0),
             )
         ]
         module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")

@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from worldmodel.config import StageConfig
+from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
@@ -94,16 +95,22 @@ class BackboneStage(Stage):
     """Trains the backbone on latents: dream batches, and act batches every ``act_every`` steps.
 
     Args:
-        model: its backbone is trained, its tokenizer only serves validation.
+        model: its backbone is trained, its tokenizer only serves validation and augmentation.
         config: of the stage.
         seed: of the run.
         actions_known: False for pretraining on video.
+
+    Raises:
+        InputError: augmentation for a body whose actions are no places in the picture.
     """
 
     def __init__(self, model: WorldModel, config: StageConfig, seed: int, *, actions_known: bool) -> None:
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
         self.actions_known = actions_known
+        self._bodies, self._encode = model.embodiments, model.tokenizer.encode
+        if config.act_augment.share:
+            check_bodies(self._bodies)
         self._dream = torch.compile(self._dream_loss) if config.compile else self._dream_loss
         self._act = torch.compile(self._act_loss) if config.compile else self._act_loss
 
@@ -117,4 +124,7 @@ class BackboneStage(Stage):
 
     def loss(self, step: int, content: Batch) -> tuple[dict[str, Tensor], Tensor]:
         acting = self.actions_known and is_act_step(step, self.config.act_every)
+        if acting and self.config.act_augment.share:
+            with torch.no_grad():
+                content = augment(content, self.config.act_augment, self._bodies, self._encode)
         return self._act(content) if acting else self._dream(content)

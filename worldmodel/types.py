@@ -199,7 +199,7 @@ class Batch:
     action_mask: Bool[Tensor, "b ta"]
     embodiment: Int64[Tensor, "b"]
     latents: Float32[Tensor, "b t h w c"] | None = None
-    frames: UInt8[Tensor, "b t h w 3"] | None = None
+    frames: UInt8[Tensor, "b t hp wp 3"] | None = None
     state: Float32[Tensor, "b t s"] | None = None
     reward: Float32[Tensor, "b t"] | None = None
     success: Float32[Tensor, "b t"] | None = None
@@ -216,6 +216,7 @@ class EmbodimentSpec:
         state_low: per state dimension, mapped to -1.
         state_high: per state dimension, mapped to +1; empty lists mean that there is no state.
         fps: rate at which it acts.
+        state_points: pairs of state dimensions that are a place in the picture, as ``ActionSpec.points`` are.
     """
 
     name: str
@@ -223,6 +224,11 @@ class EmbodimentSpec:
     state_low: list[float] = field(default_factory=list)
     state_high: list[float] = field(default_factory=list)
     fps: float = 10.0
+    state_points: list[list[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= index < len(self.state_low) for point in self.state_points for index in point):
+            raise InputError(f"state points {self.state_points}: wanted indices below {len(self.state_low)}")
 
     def normalise_state(self, state: Float32[np.ndarray, "*t s"]) -> Float32[np.ndarray, "*t s"]:
         low, high = np.array(self.state_low, np.float32), np.array(self.state_high, np.float32)

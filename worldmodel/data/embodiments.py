@@ -14,6 +14,7 @@ PUSHT = EmbodimentSpec(
     state_low=[0.0, 0.0],
     state_high=[512.0, 512.0],
     fps=10.0,
+    state_points=[[0, 1]],
 )
 """Push-T: the action is the place (on a 512 px canvas) that the pusher is drawn to, the state its position."""
 

@@ -40,6 +40,7 @@ class WindowSampler:
         weights: dataset name -> weight; empty: by number of windows.
         known: per dataset, episodes whose actions may be seen (None: all).
         imitate: names of the datasets whose actions the policy should learn (None: all).
+        frames: draw the pictures too, not only their latents.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class WindowSampler:
         weights: Mapping[str, float] | None = None,
         known: Sequence[np.ndarray | None] | None = None,
         imitate: Collection[str] | None = None,
+        frames: bool = False,
     ) -> None:
-        self.recordings, self.window, self.chunk = recordings, window, chunk
+        self.recordings, self.window, self.chunk, self.frames = recordings, window, chunk, frames
         self.action_size, self.state_size, self.bodies = action_size, state_size, bodies
         self.imitate = [imitate is None or r.name in imitate for r in recordings]
         known = known or [None] * len(recordings)
@@ -101,7 +103,8 @@ class WindowSampler:
             state[:, recordings.state.shape[-1] :] = 0.0
             state[:, : recordings.state.shape[-1]] = recordings.state[frames]
         assert recordings.latents is not None
-        return {
+        pictures = {"frames": recordings.frames[frames]} if self.frames else {}
+        return pictures | {
             "latents": recordings.latents[frames].astype(np.float32),
             "actions": actions,
             "action_mask": inside & recordings.action_mask[reach] & bool(seen),
