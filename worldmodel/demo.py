@@ -25,7 +25,7 @@ from worldmodel.types import InputError, Policy
 from worldmodel.video_io import write_gif, write_mp4
 
 CONTEXT_FRAMES = 4
-OPEN_LOOP_STEPS = 32
+OPEN_LOOP_STEPS = 16
 ANNOUNCED_STEPS = 4  # so long the picture says that the dream has just seen reality again
 DEFAULT_SEED = 1000
 
