@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.data import test_aloha, test_droid, test_owamcap, test_rlds, test_robomimic
 from tests.data.making import write_hdf5
-from worldmodel.data.open import detect_format, open_dataset
+from worldmodel.data.open import FORMATS, detect_format, open_dataset
 from worldmodel.types import InputError
 
 
@@ -25,6 +26,30 @@ def test_folders_are_known_by_what_they_hold(tmp_path: Path):
     assert detect_format(tmp_path / "lerobot") == "lerobot"
 
 
+@pytest.mark.parametrize("format", ["aloha", "droid", "lerobot_v21", "owamcap", "rlds", "robomimic"])
+def test_every_format_is_found_in_folders_and_files(tmp_path: Path, format: str):
+    place = tmp_path / "set"
+    place.mkdir()
+    if format == "aloha":
+        inside = test_aloha.write(place / "episode_0.hdf5")
+    elif format == "robomimic":
+        inside = test_robomimic.write(place / "task.hdf5", test_robomimic.make_demo())
+    elif format == "owamcap":
+        inside = test_owamcap.write_recording(place / "a.mcap")
+    elif format == "rlds":
+        test_rlds.write_set(place)
+        inside = next(place.rglob("*.tfrecord-*"))
+    elif format == "droid":
+        inside = test_droid.write_set(place)
+    else:
+        (place / "meta").mkdir()
+        (place / "meta/info.json").write_text('{"codebase_version": "v2.1"}')
+        inside = place
+    assert format in FORMATS
+    assert detect_format(place) == format
+    assert detect_format(inside) == format
+
+
 def test_names_that_look_like_the_hub():
     assert detect_format("lerobot/pusht_v1.1") == "lerobot"
 
@@ -39,13 +64,13 @@ def test_unknown_contents(tmp_path: Path):
     (tmp_path / "a.hdf5").write_text("not at all")
     with pytest.raises(InputError, match=r"a\.hdf5: unknown format \(begins with b'not at a'\)"):
         open_dataset(tmp_path / "a.hdf5")
-    with pytest.raises(InputError, match=r"folder without meta/info\.json or video clips"):
+    with pytest.raises(InputError, match=r"folder without meta/info\.json, video clips or other recordings"):
         open_dataset(tmp_path)
 
 
 def test_unknown_words(tmp_path: Path):
     path = write_hdf5(tmp_path / "a.hdf5")
-    with pytest.raises(InputError, match="format 'zarr' is unknown, wanted one of: diffusion_policy"):
+    with pytest.raises(InputError, match="format 'zarr' is unknown, wanted one of: aloha, diffusion_policy"):
         open_dataset(path, format="zarr")
     with pytest.raises(InputError, match="embodiment 'octopus' is unknown, wanted one of: pusht"):
         open_dataset(path, embodiment="octopus")

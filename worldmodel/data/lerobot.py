@@ -167,7 +167,7 @@ def decode_span(path: Path, start_s: float, count: int, fps: float) -> UInt8[np.
                 frames.append(frame.to_ndarray(format="rgb24"))
                 if len(frames) == count:
                     break
-    except (OSError, ValueError, IndexError) as error:  # PyAV's errors are OSErrors and ValueErrors
+    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be decoded ({reason}), wanted a whole video file") from error
     if len(frames) != count:

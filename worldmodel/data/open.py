@@ -1,15 +1,30 @@
 """Opens any supported dataset, finding out its format by looking inside."""
 
+import importlib
+import json
 import re
 from pathlib import Path
 
 from worldmodel.data.embodiments import EMBODIMENTS
 from worldmodel.types import EpisodeSource, InputError
 
+# name -> the class that reads it, in a module of this package; the modules of those that are looked for by their
+# contents also have a function ``detect``.
+FORMATS = {
+    "aloha": "AlohaSource",
+    "diffusion_policy": "DiffusionPolicySource",
+    "droid": "DroidSource",
+    "lerobot": "LeRobotSource",
+    "lerobot_v21": "LeRobotV21Source",
+    "owamcap": "OwamcapSource",
+    "rlds": "RldsSource",
+    "robomimic": "RobomimicSource",
+    "video": "VideoSource",
+}
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5_SUFFIXES = (".hdf5", ".h5")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
-FILE_SUFFIXES = (".hdf5", ".h5", *VIDEO_SUFFIXES)  # such a name is a missing file, not an id on the Hub
-FORMATS = ("diffusion_policy", "lerobot", "video")
+FILE_SUFFIXES = (*HDF5_SUFFIXES, ".mcap", ".tfrecord", *VIDEO_SUFFIXES)  # a missing file, not an id on the Hub
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -27,20 +42,11 @@ def open_dataset(path: str | Path, *, embodiment: str | None = None, format: str
     if embodiment is not None and embodiment not in EMBODIMENTS:
         raise InputError(f"embodiment {embodiment!r} is unknown, wanted one of: {', '.join(EMBODIMENTS)}")
     format = format or detect_format(path)
+    if format not in FORMATS:
+        raise InputError(f"format {format!r} is unknown, wanted one of: {', '.join(FORMATS)}")
     # Each format's libraries are loaded only when it is needed.
-    if format == "diffusion_policy":
-        from worldmodel.data.diffusion_policy import DiffusionPolicySource
-
-        return DiffusionPolicySource(path, embodiment)
-    if format == "lerobot":
-        from worldmodel.data.lerobot import LeRobotSource
-
-        return LeRobotSource(path, embodiment)
-    if format == "video":
-        from worldmodel.data.video import VideoSource
-
-        return VideoSource(path, embodiment)
-    raise InputError(f"format {format!r} is unknown, wanted one of: {', '.join(FORMATS)}")
+    module = importlib.import_module(f"worldmodel.data.{format}")
+    return getattr(module, FORMATS[format])(path, embodiment)
 
 
 def detect_format(path: str | Path) -> str:
@@ -51,19 +57,57 @@ def detect_format(path: str | Path) -> str:
     """
     place = Path(path)
     if place.is_dir():
-        if (place / "meta/info.json").exists():
-            return "lerobot"
-        if any(file.suffix.lower() in VIDEO_SUFFIXES for file in place.rglob("*")):
-            return "video"
-        raise InputError(f"{path}: folder without meta/info.json or video clips, wanted a LeRobot dataset or clips")
+        return _detect_folder(place)
     if place.is_file():
-        with place.open("rb") as file:
-            start = file.read(len(HDF5_SIGNATURE))
-        if start == HDF5_SIGNATURE:
-            return "diffusion_policy"
-        if place.suffix.lower() in VIDEO_SUFFIXES:
-            return "video"
-        raise InputError(f"{path}: unknown format (begins with {start!r}), wanted HDF5, a LeRobot v3 folder or video")
+        return _detect_file(place)
     if HUB_ID.fullmatch(str(path)) and place.suffix.lower() not in FILE_SUFFIXES:
         return "lerobot"
     raise InputError(f"{path}: no such file or folder, wanted a dataset")
+
+
+def _detect_folder(folder: Path) -> str:
+    """The first format of which there is a sign that holds when looked into."""
+    if (folder / "meta/info.json").exists():
+        return "lerobot_v21" if _version(folder) == "v2.1" else "lerobot"
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    suffixes = {file.suffix.lower() for file in files}
+    signs = {
+        "owamcap": ".mcap" in suffixes,
+        "rlds": any(".tfrecord" in file.name for file in files),
+        "droid": any("annotation" in file.relative_to(folder).parts for file in files),
+        "robomimic": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
+        "aloha": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
+    }
+    for format, shown in signs.items():
+        if shown and _holds(format, folder):
+            return format
+    if any(suffix in suffixes for suffix in VIDEO_SUFFIXES):
+        return "video"
+    raise InputError(f"{folder}: folder without meta/info.json, video clips or other recordings, wanted a dataset")
+
+
+def _detect_file(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(len(HDF5_SIGNATURE))
+    if start == HDF5_SIGNATURE:
+        return next((format for format in ("robomimic", "aloha") if _holds(format, path)), "diffusion_policy")
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return "video"
+    for format, sign in (("owamcap", path.suffix.lower() == ".mcap"), ("rlds", ".tfrecord" in path.name)):
+        if sign and _holds(format, path):
+            return format
+    raise InputError(
+        f"{path}: unknown format (begins with {start!r}), wanted HDF5, video, TFRecord, MCAP or a dataset's folder"
+    )
+
+
+def _holds(format: str, path: Path) -> bool:
+    return importlib.import_module(f"worldmodel.data.{format}").detect(path)
+
+
+def _version(folder: Path) -> str | None:
+    """Version of a LeRobot dataset; None where its metadata cannot be read, which its reader tells better."""
+    try:
+        return json.loads((folder / "meta/info.json").read_text()).get("codebase_version")
+    except (OSError, ValueError, AttributeError):
+        return None
