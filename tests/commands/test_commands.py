@@ -142,6 +142,15 @@ def test_eval(tiny: Path, recordings: Path, output: Path, capsys: pytest.Capture
     assert "frames.changed_psnr_db" in capsys.readouterr().out
 
 
+def test_eval_of_tokenizers(tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--tokenizer", tiny, "--data", recordings, "--size", 32, 48, "--output", output)
+    assert run("eval", *words) == 0
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert (metrics["data"]["height"], metrics["data"]["width"]) == (32, 48)
+    assert metrics["tokenizers"].keys() == {str(tiny)}
+    assert "bytes per frame" in capsys.readouterr().out
+
+
 def test_demo(tiny: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worldmodel.commands.demo.CHECKPOINT", str(tiny))
     monkeypatch.setattr("worldmodel.demo.run_demo", partial(run_demo, steps=12))

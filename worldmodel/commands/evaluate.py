@@ -1,9 +1,9 @@
-"""``worldmodel eval``: scores a checkpoint's dreams on recordings, and its policy in an environment."""
+"""``worldmodel eval``: scores a checkpoint's dreams on recordings, its policy in an environment, or tokenizers."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from worldmodel.commands.parsing import add_checkpoint, declare, natural, positive
+from worldmodel.commands.parsing import add_size, declare, natural, positive
 
 if TYPE_CHECKING:
     from policies.evaluation import PolicyEpisode
@@ -14,11 +14,14 @@ MAX_STEPS = 1000  # of an episode in an environment that names no limit
 TEXT = """\
 --data scores the dream on recordings, --env scores the policy; give one or
 both. Writes metrics.json, report.html (needs nothing else) and films. The
-recordings should be ones that the checkpoint was not trained on.
+recordings should be ones that the checkpoint was not trained on. --tokenizer
+compares autoencoders on --data instead: what they keep, how fast, in how many
+bytes.
 """
 EXAMPLES = (
     "worldmodel eval --checkpoint pusht --data recordings --output outputs/dream",
     "worldmodel eval --checkpoint pusht --env PushT-v0 --beside random explore --output outputs/policy",
+    "worldmodel eval --tokenizer pusht taef2 --data recordings --output outputs/tokenizers",
 )
 
 
@@ -26,8 +29,11 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser = declare(
         commands, "eval", call, summary="score dreams and policy, write a report", text=TEXT, examples=EXAMPLES
     )
-    add_checkpoint(parser)
-    parser.add_argument("--data", metavar="D", help="recordings that score the dream")
+    parser.add_argument("--checkpoint", metavar="C", help="name of a shipped checkpoint (pusht), a folder, or a Hub id")
+    text = "a checkpoint, taef2, or an AutoencoderTiny or AutoencoderKLWan (folder or Hub id)"
+    parser.add_argument("--tokenizer", nargs="+", metavar="T", help=text)
+    parser.add_argument("--data", metavar="D", help="recordings that score the dream, or the tokenizers")
+    add_size(parser)
     parser.add_argument("--env", metavar="ID", help="environment that scores the policy, see worldmodel info envs")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for metrics.json, report.html and films")
     parser.add_argument("--windows", type=positive, default=128, metavar="N", help="dreams (%(default)s)")
@@ -54,6 +60,13 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.report import write_report
     from worldmodel.types import InputError
 
+    if bool(args.checkpoint) == bool(args.tokenizer):
+        raise InputError("eval: wanted either --checkpoint or --tokenizer")
+    if args.tokenizer:
+        _tokenizers(args)
+        return
+    if args.size:
+        raise InputError("eval: --size is for --tokenizer, a checkpoint has a size of its own")
     if not (args.data or args.env):
         raise InputError("eval: neither --data nor --env found, wanted at least one")
     output = check_writable(args.output)
@@ -68,6 +81,16 @@ def call(args: argparse.Namespace) -> None:
         metrics |= dream
     page = write_report(output, metrics, title=f"World model {args.checkpoint}", dream=samples, episodes=films)
     _say(metrics, str(page))
+
+
+def _tokenizers(args: argparse.Namespace) -> None:
+    from worldmodel.commands.tokenizer_table import compare_tokenizers
+    from worldmodel.types import InputError
+
+    if not args.data or args.env:
+        raise InputError("eval: --tokenizer is scored on recordings, wanted --data and no --env")
+    size = tuple(args.size) if args.size else None
+    compare_tokenizers(args.tokenizer, args.data, args.output, size=size, camera=args.camera, seed=args.seed)
 
 
 def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], Any]:

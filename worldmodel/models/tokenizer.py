@@ -7,11 +7,11 @@ Source: shape after TAESD (https://github.com/madebyollin/taesd), reduced for 64
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.types import InputError
 
 
@@ -50,14 +50,11 @@ class ResidualBlock(nn.Module):
         return F.relu(x + self.second(F.relu(self.first(x))))
 
 
-class Tokenizer(nn.Module):
-    """Encodes frames to latents of zero mean and unit variance per channel, and back.
-
-    The mean and standard deviation of the training latents are buffers, set once by ``fit_statistics``.
-    """
+class Tokenizer(FrameTokenizer):
+    """Our own autoencoder of single pictures."""
 
     def __init__(self, config: TokenizerConfig) -> None:
-        super().__init__()
+        super().__init__(config.channels, config.downsample, {})
         self.config = config
         stem, width, deep = config.stem_width, config.width, config.downsample == 8
         self.encoder = nn.Sequential(
@@ -84,10 +81,6 @@ class Tokenizer(nn.Module):
             nn.Conv2d(stem, 12, 3, padding=1),
             nn.PixelShuffle(2),
         )
-        self.latent_mean: Tensor
-        self.latent_std: Tensor
-        self.register_buffer("latent_mean", torch.zeros(config.channels))
-        self.register_buffer("latent_std", torch.ones(config.channels))
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (convolutions run several times faster on CPU)
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
@@ -97,37 +90,6 @@ class Tokenizer(nn.Module):
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
         """Decodes bounded latents to pixels around [0, 1] (not clipped, so that gradients pass)."""
         return self.decoder(latents) + 0.5
-
-    def fit_statistics(self, latents: Float[Tensor, "n c hl wl"]) -> None:
-        """Stores mean and standard deviation per channel of bounded latents."""
-        self.latent_mean.copy_(latents.mean((0, 2, 3)))
-        self.latent_std.copy_(latents.std((0, 2, 3)).clamp_min(1e-3))
-
-    def encode(self, frames: UInt8[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch hl wl c"]:
-        """Encodes pictures to normalised latents.
-
-        Raises:
-            InputError: height or width is not divisible by 16.
-        """
-        check_size(*frames.shape[-3:-1])
-        flat = frames.reshape(-1, *frames.shape[-3:])
-        pixels = rearrange(flat, "n h w c -> n c h w").float() / 255.0
-        latents = rearrange(self.bottleneck(pixels), "n c h w -> n h w c")
-        latents = (latents - self.latent_mean) / self.latent_std
-        return latents.reshape(*frames.shape[:-3], *latents.shape[-3:])
-
-    def decode(self, latents: Float[Tensor, "*batch hl wl c"]) -> UInt8[Tensor, "*batch h w 3"]:
-        """Decodes normalised latents to pictures."""
-        flat = latents.reshape(-1, *latents.shape[-3:]) * self.latent_std + self.latent_mean
-        pixels = self.reconstruct(rearrange(flat, "n h w c -> n c h w"))
-        frames = rearrange((pixels.clamp(0, 1) * 255.0).round().to(torch.uint8), "n c h w -> n h w c")
-        return frames.reshape(*latents.shape[:-3], *frames.shape[-3:])
-
-
-def check_size(height: int, width: int) -> None:
-    """Raises InputError unless both sides are divisible by 16 (8x tokenizer, patches of 2)."""
-    if height % 16 or width % 16:
-        raise InputError(f"frame size {height}x{width}: wanted height and width divisible by 16")
 
 
 def reconstruction_loss(

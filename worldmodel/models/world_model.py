@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from worldmodel.models import sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
+from worldmodel.models.frame_tokenizer import check_size
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout
-from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig, check_size
+from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import EmbodimentSpec, InputError
 
 
