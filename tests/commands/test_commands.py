@@ -11,6 +11,7 @@ import pytest
 
 from tests import tiny_run
 from tests.commands.running import SIZE_PX, files_below, run
+from tests.data.making import write_hdf5
 from worldmodel.data.open import open_dataset
 from worldmodel.demo import run_demo
 from worldmodel.types import InputError
@@ -24,6 +25,17 @@ def test_info_shows_a_dataset_with_pictures(
     assert "3 (3 read for this table)" in shown
     assert "target_x" in shown
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_names_problems_and_takes_a_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    actions = np.zeros((9, 2), np.float32)
+    actions[7] = np.nan
+    path = write_hdf5(tmp_path / "some.hdf5", size=SIZE_PX, action=actions)
+    assert run("info", path, "--format", "diffusion_policy") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 (2 read for this table)" in shown
+    assert "unreadable" in shown
+    assert "actions hold NaN" in shown
 
 
 def test_info_shows_a_checkpoint(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

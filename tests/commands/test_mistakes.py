@@ -46,7 +46,10 @@ MISTAKES = {
     "no dataset": ("info nowhere.hdf5", "nowhere.hdf5: no such file or folder"),
     "not a dataset": ("info text.txt", "text.txt: unknown format"),
     "truncated recordings": ("convert truncated.hdf5 out", "truncated.hdf5: not a whole HDF5 file"),
-    "NaN in actions": ("info nan.hdf5", "nan.hdf5: episode 000001: actions hold NaN"),
+    "NaN in actions": (
+        "rollout --checkpoint tiny --data nan.hdf5 --episodes 1 --output out",
+        "000001: actions hold NaN",
+    ),
     "odd frame size": ("run tiny --model.height 20 --output out", "20"),
     "folder in use": ("convert good.hdf5 full", "full: folder is not empty"),
     "file in the way": ("convert good.hdf5 text.txt/out", "text.txt is a file"),
@@ -60,6 +63,9 @@ MISTAKES = {
     "other version": ("rollout --checkpoint other --data good.hdf5 --output out", "format_version 99, wanted 1"),
     "no weights": ("label --checkpoint hollow --data good.hdf5 --output out", "hollow/model.safetensors"),
     "weights cut short": ("info cut", "cut/model.safetensors: cannot be read"),
+    "nothing but NaN": ("info nothing.hdf5", "no usable episode among 2"),
+    "unknown format": ("info good.hdf5 --format zarr", "format 'zarr' is unknown, wanted one of: aloha"),
+    "wrong format": ("convert good.hdf5 out --format robomimic", "no group demo_N"),
     "no such episode": ("rollout --checkpoint tiny --data good.hdf5 --episodes 9 --output out", "no episode 9"),
     "no such camera": ("rollout --checkpoint tiny --data good.hdf5 --camera back --output out", "no camera 'back'"),
     "nothing to score": ("eval --checkpoint tiny --output out", "neither --data nor --env"),
@@ -91,6 +97,7 @@ def place(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     actions = np.zeros((9, 2), np.float32)
     actions[7] = np.nan
     write_hdf5(tmp_path / "nan.hdf5", size=SIZE_PX, action=actions)
+    write_hdf5(tmp_path / "nothing.hdf5", size=SIZE_PX, action=np.full((9, 2), np.nan, np.float32))
     (tmp_path / "truncated.hdf5").write_bytes((tmp_path / "good.hdf5").read_bytes()[:3000])
     (tmp_path / "text.txt").write_text("nothing to see\n")
     (tmp_path / "full").mkdir()

@@ -2,10 +2,13 @@
 
 import argparse
 
-from worldmodel.commands.parsing import CONTINUES, add_size, declare, natural
+from worldmodel.commands.parsing import CONTINUES, add_format, add_size, declare, natural
 
 TEXT = """\
 Reads SOURCE episode by episode and writes DATASET in the LeRobot v3 layout.
+SOURCE is HDF5 (Diffusion Policy, robomimic, LIBERO, ACT, ALOHA), LeRobot v2.1
+or v3, RLDS, DROID, OWAMcap, or videos. Damaged episodes are left out, and
+quarantine.json says why.
 DATASET appears when it is complete; the same command continues an interrupted
 conversion. The model wants height and width divisible by 16: --size brings
 others to that.
@@ -26,8 +29,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         examples=EXAMPLES,
         after_interrupt=CONTINUES,
     )
-    parser.add_argument("source", metavar="SOURCE", help="HDF5 file, LeRobot folder, folder of mp4, or Hub id")
+    parser.add_argument("source", metavar="SOURCE", help="file, folder or Hub id")
     parser.add_argument("output", metavar="DATASET", help="new folder")
+    add_format(parser)
     add_size(parser)
     parser.add_argument(
         "--crf",
@@ -47,7 +51,7 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.data.quality import QUARANTINE, read_good
     from worldmodel.types import InputError
 
-    source = open_dataset(args.source)
+    source = open_dataset(args.source, format=args.format)
     if len(source.embodiments) != 1:
         names = ", ".join(spec.name for spec in source.embodiments)
         raise InputError(f"{args.source}: {len(source.embodiments)} embodiments ({names}), wanted one")

@@ -10,6 +10,7 @@ from rich.table import Table
 from worldmodel.commands.places import check_writable
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.open import open_dataset
+from worldmodel.data.quality import Damage, read_good
 from worldmodel.panels import beside, enlargement
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 from worldmodel.video_io import write_png
@@ -17,43 +18,50 @@ from worldmodel.video_io import write_png
 COLUMNS = 8
 
 
-def show_dataset(path: str, looked_into: int, contact_sheet: str | None) -> None:
+def show_dataset(path: str, looked_into: int, contact_sheet: str | None, format: str | None = None) -> None:
     """Prints what a data set holds; reads only a few episodes, spread evenly.
 
     Args:
         path: file, folder or Hub id.
         looked_into: number of episodes to read.
         contact_sheet: PNG file to write with their pictures, or None.
+        format: see `open_dataset`.
 
     Raises:
-        InputError: no data set, damaged files, or a place that cannot be written.
+        InputError: no data set, no usable episode among those read, or a place that cannot be written.
     """
     if contact_sheet:
         check_writable(Path(contact_sheet).parent)
-    source = open_dataset(path)
+    source = open_dataset(path, format=format)
     if len(source) == 0:
         raise InputError(f"{path}: no episode in it, wanted at least one")
     chosen = np.unique(np.linspace(0, len(source) - 1, looked_into).round().astype(int)).tolist()
-    episodes = [source[index] for index in chosen]
+    found = {index: read_good(source, index) for index in chosen}
+    damaged = [damage for damage in found.values() if isinstance(damage, Damage)]
+    good = {index: episode for index, episode in found.items() if isinstance(episode, Episode)}
+    if not good:
+        raise InputError(f"{path}: no usable episode among {len(chosen)} ({damaged[0].detail}), wanted at least one")
+    episodes = list(good.values())
     console = Console()
-    console.print(_overview(path, getattr(source, "format", ""), len(source), episodes))
+    console.print(_overview(path, getattr(source, "format", ""), len(source), episodes, damaged))
     for spec in source.embodiments:
         if len(spec.action):
             console.print(_actions(spec, [episode for episode in episodes if episode.embodiment == spec.name]))
     if contact_sheet:
-        write_png(Path(contact_sheet), draw_sheet(chosen, episodes))
+        write_png(Path(contact_sheet), draw_sheet(list(good), episodes))
         console.print(f"pictures of {len(episodes)} episodes: {contact_sheet}")
 
 
-def _overview(path: str, kind: str, count: int, episodes: list[Episode]) -> Table:
+def _overview(path: str, kind: str, count: int, episodes: list[Episode], damaged: list[Damage]) -> Table:
     table = Table(title=path, show_header=False, title_justify="left")
     lengths = [len(episode) for episode in episodes]
     first = episodes[0]
     cameras = [f"{name} {frames.shape[2]}x{frames.shape[1]}" for name, frames in first.frames.items()]
     rows = {
         "format": kind,
-        "episodes": f"{count} ({len(episodes)} read for this table)",
+        "episodes": f"{count} ({len(episodes) + len(damaged)} read for this table)",
         "frames per episode": f"{min(lengths)} to {max(lengths)}, mean {np.mean(lengths):.0f}, at {first.fps:g}/s",
+        "length": f"about {count * float(np.mean(lengths)) / first.fps:.0f} s in all",
         "cameras": ", ".join(cameras),
         "embodiment": ", ".join(sorted({episode.embodiment for episode in episodes})),
         "actions known": f"{np.mean([episode.action_mask.mean() for episode in episodes]):.0%}",
@@ -61,6 +69,7 @@ def _overview(path: str, kind: str, count: int, episodes: list[Episode]) -> Tabl
         "reward": _rewards(episodes),
         "text": next((episode.text for episode in episodes if episode.text), "none"),
         "licence": first.licence,
+        "problems": "\n".join(f"{damage.reason}: {damage.detail}" for damage in damaged) or "none",
     }
     for name, value in rows.items():
         table.add_row(name, value)

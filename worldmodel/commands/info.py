@@ -2,11 +2,11 @@
 
 import argparse
 
-from worldmodel.commands.parsing import declare, positive
+from worldmodel.commands.parsing import add_format, declare, positive
 
 TEXT = """\
-PATH is a data set (HDF5 file, LeRobot folder, folder of mp4, Hub id), a
-checkpoint (name or folder), or the word envs.
+PATH is a data set (HDF5, LeRobot, RLDS, DROID, OWAMcap, videos; file, folder
+or Hub id), a checkpoint (name or folder), or the word envs.
 """
 EXAMPLES = (
     "worldmodel info pusht",
@@ -20,6 +20,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         commands, "info", call, summary="what a data set, a checkpoint or 'envs' holds", text=TEXT, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="data set, checkpoint, or the word envs")
+    add_format(parser)
     parser.add_argument("--contact-sheet", metavar="FILE.png", help="write pictures of several episodes of a data set")
     parser.add_argument("--episodes", type=positive, default=8, metavar="N", help="episodes to look into (%(default)s)")
 
@@ -41,7 +42,7 @@ def call(args: argparse.Namespace) -> None:
     else:
         from worldmodel.commands.dataset_table import show_dataset
 
-        show_dataset(args.path, args.episodes, args.contact_sheet)
+        show_dataset(args.path, args.episodes, args.contact_sheet, args.format)
 
 
 def _kind(path: str) -> str:

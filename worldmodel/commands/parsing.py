@@ -50,6 +50,11 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--data", required=required, metavar="D", help=text)
 
 
+def add_format(parser: argparse.ArgumentParser) -> None:
+    text = "how to read it: lerobot, lerobot_v21, robomimic, rlds, video, ... (found by looking inside)"
+    parser.add_argument("--format", metavar="F", help=text)
+
+
 def add_size(parser: argparse.ArgumentParser) -> None:
     text = "bring pictures to this size, both divisible by 16 (their own size)"
     parser.add_argument("--size", nargs=2, type=positive, metavar=("HEIGHT", "WIDTH"), help=text)
