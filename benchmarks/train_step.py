@@ -2,15 +2,17 @@
 
     python benchmarks/train_step.py --output outputs/train_step.json
 
-Counts the multiply-adds of all matrix products of one step (torch's flop counter, eager), and times step and a large
-matrix product in turn, so that a drifting machine speed falls on both.
+Counts the multiply-adds of all matrix products of one step (torch's flop counter, eager), and times step, a large
+matrix product and the loader in turn, so that a drifting machine speed falls on all. ``loader_share`` is the loader's
+time over the step's: below 1 it never starves the step, even without a worker of its own.
 """
 
 import argparse
 import json
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +21,15 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from worldmodel.config import load_config
+from worldmodel.config import StageConfig, load_config
+from worldmodel.data.augment import augment
+from worldmodel.data.cache import Recordings, encode_recordings, load_recordings
 from worldmodel.data.embodiments import PUSHT
+from worldmodel.data.windows import WindowSampler
 from worldmodel.models.objective import act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
 from worldmodel.models.world_model import WorldModel
-from worldmodel.types import Batch
+from worldmodel.types import Batch, EmbodimentSpec, Episode
 
 SIDE = 2048
 
@@ -49,22 +54,82 @@ def random_batch(model: WorldModel, size: int, window: int) -> Batch:
     )
 
 
+class Noise:
+    """Recordings of random pixels, as many as fit the purpose: what the loader does is the same."""
+
+    path = "noise"
+
+    def __init__(self, episodes: int, frames: int, height: int, width: int) -> None:
+        self.embodiments: Sequence[EmbodimentSpec] = [PUSHT]
+        self.episodes, self.shape = episodes, (frames, height, width, 3)
+
+    def __len__(self) -> int:
+        return self.episodes
+
+    def __getitem__(self, index: int) -> Episode:
+        rng = np.random.default_rng(index)
+        places = rng.uniform(0, 512, (2, self.shape[0], 2)).astype(np.float32)
+        return Episode(
+            frames={"pixels": rng.integers(0, 256, self.shape).astype(np.uint8)},
+            actions=places[0],
+            action_mask=np.ones(self.shape[0], bool),
+            fps=10.0,
+            embodiment=PUSHT.name,
+            episode_id=str(index),
+            source=self.path,
+            state=places[1],
+        )
+
+
+def sampler(model: WorldModel, recordings: Recordings, window: int, *, frames: bool) -> WindowSampler:
+    """What a stage draws its batches from."""
+    return WindowSampler(
+        [recordings],
+        [np.arange(recordings.episodes)],
+        window=window,
+        chunk=model.chunk_length,
+        action_size=2,
+        state_size=2,
+        bodies={PUSHT.name: 0},
+        frames=frames,
+    )
+
+
+def loaders(model: WorldModel, stage: StageConfig, recordings: Recordings) -> tuple[Callable[[], object], ...]:
+    """What makes a batch of a dream step and of an act step, the latter with pictures moved and encoded again."""
+    window = stage.act_window or stage.window
+    dream = sampler(model, recordings, stage.window, frames=False)
+    act = sampler(model, recordings, window, frames=True)
+    rng = np.random.default_rng(0)
+
+    def draw_act() -> object:
+        batch = act.draw(rng, stage.batch * stage.window // window)
+        with torch.no_grad():
+            return augment(batch, stage.act_augment, [PUSHT], model.tokenizer.encode)
+
+    return lambda: dream.draw(rng, stage.batch), draw_act
+
+
 def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
     """Medians of paired runs."""
     recipe = load_config(config_path)
-    stage, objective = recipe.stages["midtrain"], recipe.model.objective
+    stage, objective = recipe.stages["finetune"], recipe.model.objective
     torch.manual_seed(0)
     model = WorldModel(recipe.model, [PUSHT])
     optimizer = build_optimizer(model.backbone, stage.optimizer, stage.learning_rate, stage.weight_decay)
-    batch = random_batch(model, stage.batch, stage.window)
-    losses = [lambda f=f: total(f(model.backbone, batch, objective), objective) for f in (dream_loss, act_loss)]
+    window = stage.act_window or stage.window
+    batches = (
+        (dream_loss, random_batch(model, stage.batch, stage.window)),
+        (act_loss, random_batch(model, stage.batch * stage.window // window, window)),
+    )
+    losses = [lambda f=f, batch=batch: total(f(model.backbone, batch, objective), objective) for f, batch in batches]
     with FlopCounterMode(display=False) as counter:
         losses[0]().backward()
     flops = [counter.get_total_flops()]
     with FlopCounterMode(display=False) as counter:
         losses[1]().backward()
     flops.append(counter.get_total_flops())
-    run = [torch.compile(loss) for loss in losses] if compiled else losses
+    run = [torch.compile(loss, dynamic=False) for loss in losses] if compiled else losses
 
     def step(kind: int) -> None:
         run[kind]().backward()
@@ -76,9 +141,12 @@ def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
     for _ in range(2):
         step(0)
         step(1)
-    times = np.array(
-        [[seconds(lambda: a @ b), seconds(lambda: step(0)), seconds(lambda: step(1))] for _ in range(repeats)]
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Noise(40, 100, model.config.height, model.config.width)
+        recordings = load_recordings("noise", source, Path(folder), model.config.height, model.config.width)
+        encode_recordings(recordings, model.tokenizer.eval(), Path(folder))
+        calls = (lambda: a @ b, lambda: step(0), lambda: step(1), *loaders(model, stage, recordings))
+        times = np.array([[seconds(call) for call in calls] for _ in range(repeats)])
     rate = 2 * SIDE**3 / times[:, 0] / 1e9
     steps = [flop / times[:, kind + 1] / 1e9 for kind, flop in enumerate(flops)]
     return {
@@ -89,6 +157,8 @@ def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
         "act_step_ratio": statistics.median(steps[1] / rate),
         "dream_steps_per_s": 1 / statistics.median(times[:, 1]),
         "act_steps_per_s": 1 / statistics.median(times[:, 2]),
+        "dream_loader_share": statistics.median(times[:, 3] / times[:, 1]),
+        "act_loader_share": statistics.median(times[:, 4] / times[:, 2]),
         "threads": torch.get_num_threads(),
     }
 

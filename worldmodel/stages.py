@@ -77,7 +77,7 @@ class TokenizerStage(Stage):
 
     def __init__(self, tokenizer: Tokenizer, config: StageConfig, seed: int) -> None:
         super().__init__(tokenizer, config, seed)
-        self._forward = torch.compile(self._reconstruction) if config.compile else self._reconstruction
+        self._forward = torch.compile(self._reconstruction, dynamic=False) if config.compile else self._reconstruction
 
     def _reconstruction(self, pixels: Tensor, previous: Tensor) -> Tensor:
         tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
@@ -111,8 +111,8 @@ class BackboneStage(Stage):
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
             check_bodies(self._bodies)
-        self._dream = torch.compile(self._dream_loss) if config.compile else self._dream_loss
-        self._act = torch.compile(self._act_loss) if config.compile else self._act_loss
+        self._dream = torch.compile(self._dream_loss, dynamic=False) if config.compile else self._dream_loss
+        self._act = torch.compile(self._act_loss, dynamic=False) if config.compile else self._act_loss
 
     def _dream_loss(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         losses = dream_loss(self.network, batch, self.objective, actions_known=self.actions_known)  # pyright: ignore
