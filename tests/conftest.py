@@ -1,9 +1,13 @@
-"""Every test runs on one thread, from the same seed, without screen, network or accounts."""
+"""Every test runs on one thread, from the same seed, without screen, network, accounts or the user's own files."""
 
 import os
 import random
+import tempfile
+from pathlib import Path
 
+USER_DATA = tempfile.TemporaryDirectory(prefix="worldmodel_tests_")  # for what fixtures of a wider scope do
 os.environ.update(
+    XDG_DATA_HOME=USER_DATA.name,
     SDL_VIDEODRIVER="dummy",
     PYGAME_HIDE_SUPPORT_PROMPT="1",
     MPLBACKEND="Agg",
@@ -28,3 +32,11 @@ def same_seed() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries that still draw from it)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Tombstones that a test leaves are its own; returns the folder of user data."""
+    folder = tmp_path_factory.mktemp("user_data")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder
