@@ -1,13 +1,14 @@
 """Every test runs on one thread, from the same seed, without screen, network, accounts or the user's own files."""
 
+import atexit
 import os
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
-USER_DATA = tempfile.TemporaryDirectory(prefix="worldmodel_tests_")  # for what fixtures of a wider scope do
 os.environ.update(
-    XDG_DATA_HOME=USER_DATA.name,
+    XDG_DATA_HOME=tempfile.mkdtemp(prefix="worldmodel_tests_"),  # for fixtures of a wider scope than a test
     SDL_VIDEODRIVER="dummy",
     PYGAME_HIDE_SUPPORT_PROMPT="1",
     MPLBACKEND="Agg",
@@ -25,6 +26,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

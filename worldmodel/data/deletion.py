@@ -1,9 +1,9 @@
 """Takes episodes out of a data set that `LeRobotWriter` wrote, on request, so that nothing of them is left in it.
 
-The data set without them is made beside it, by `lerobot`, and the two change places in one step of the file system; the
-old one is removed then. A kill leaves a hidden folder ``.NAME.deleting``, which the next call removes: before the step it
-is half a copy, after it what was to be deleted. On file systems that cannot exchange folders the step is two renames,
-and a kill between them leaves no data set in its place until the next call puts the old one back from ``.NAME.before``.
+The data set without them is made beside it, by `lerobot`, and the two change places in one step of the file system;
+then the old one is removed. A kill leaves a hidden folder ``.NAME.deleting``, which the next call removes: before the
+step it is half a copy, after it what was to be deleted. On file systems that cannot exchange folders the step is two
+renames; a kill between them leaves no data set in its place until the next call puts back the old one, ``.NAME.before``.
 """
 
 import contextlib
@@ -65,9 +65,7 @@ def delete(root: str | Path, *, ids: Collection[str] = (), source: str | None = 
             raise InputError(f"{root}: no such folder, wanted a data set")
         layout, entries = Layout(root, str(root)), read_manifest(root)
         if entries is None or not (root / OWN_META).is_file():
-            raise InputError(
-                f"{root}: no {MANIFEST} that tells of every episode, wanted a data set that worldmodel wrote"
-            )
+            raise InputError(f"{root}: no {MANIFEST} that tells of every episode, wanted one as worldmodel writes it")
         chosen = _choose(root, entries, ids, source)
         if not chosen:
             return Deletion([], len(entries))
@@ -75,11 +73,14 @@ def delete(root: str | Path, *, ids: Collection[str] = (), source: str | None = 
             raise InputError(f"{root}: all {len(entries)} episodes chosen, wanted one to stay; or remove the folder")
         gone = [tombstone_of(entries[index]) for index in chosen]
         kept = [index for index in range(len(entries)) if index not in set(chosen)]
-        fresh = _copy_without(root, layout, entries, kept, gone)
-        known = deleted()
-        add_tombstones(registry(), [stone for stone in gone if stone["content_hash"] not in known])
-        _swap(root, fresh)
-        _tidy(root)
+        try:
+            fresh = _copy_without(root, layout, entries, kept, gone)
+            known = deleted()
+            # Before the step, so that what is gone from the data set cannot come back after a kill.
+            add_tombstones(registry(), [stone for stone in gone if stone["content_hash"] not in known])
+            _swap(root, fresh)
+        finally:
+            _tidy(root)
     return Deletion(gone, len(kept))
 
 
@@ -138,13 +139,13 @@ def _copy_without(
 @contextlib.contextmanager
 def _library_copies(folder: Path) -> Iterator[None]:
     """Removes the copies that lerobot makes of every table it opens, else in the cache of Hugging Face for good."""
-    import datasets
+    from datasets import config as library
 
-    usual, datasets.config.HF_DATASETS_CACHE = datasets.config.HF_DATASETS_CACHE, folder
+    usual, library.HF_DATASETS_CACHE = library.HF_DATASETS_CACHE, folder
     try:
         yield
     finally:
-        datasets.config.HF_DATASETS_CACHE = usual
+        library.HF_DATASETS_CACHE = usual
         shutil.rmtree(folder, ignore_errors=True)
 
 
