@@ -3,7 +3,7 @@
 The data set without them is made beside it, by `lerobot`, and the two change places in one step of the file system;
 then the old one is removed. A kill leaves a hidden folder ``.NAME.deleting``, which the next call removes: before the
 step it is half a copy, after it what was to be deleted. On file systems that cannot exchange folders the step is two
-renames; a kill between them leaves no data set in its place until the next call puts back the old one, ``.NAME.before``.
+renames; a kill between them leaves no data set in its place until the next call puts the old one back.
 """
 
 import contextlib
