@@ -58,7 +58,7 @@ def call(args: argparse.Namespace) -> None:
     if done.gone:
         print(f"{len(done.gone)} of {len(done.gone) + done.left} episodes deleted, {done.left} left")
     else:
-        print(f"deleted before; {done.left} episodes left")
+        print(f"deleted before, {done.left} left")
     if args.cache:
         removed, unknown = remove_caches(Path(args.cache), args.dataset)
         print(f"{len(removed)} cached files removed below {args.cache}")
