@@ -21,9 +21,7 @@ Hashes = dict[str, list[str] | None]
 NOTE = "episodes.json"
 
 
-def note(
-    folder: Path, config: RecipeConfig, output: Path, episodes: Mapping[str, Sequence[int] | np.ndarray]
-) -> Hashes:
+def note(folder: Path, config: RecipeConfig, output: Path, episodes: Mapping[str, np.ndarray]) -> Hashes:
     """Notes what a stage begins to learn from and returns it, together with what an interrupted part of it learnt from.
 
     Args:
