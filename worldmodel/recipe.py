@@ -104,10 +104,9 @@ def train_stage(
     model: WorldModel, config: RecipeConfig, name: str, stage: StageConfig, recordings: list[Recordings], output: Path
 ) -> None:
     """Trains one stage in place and writes its checkpoint."""
-    begin = time.time()
+    begin, folder = time.time(), output / name
     splits = [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
     train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
-    folder = output / name
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
         module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)

@@ -4,16 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import tiny_run
 from tests.commands.running import SIZE_PX, files_below, run
 from tests.data.making import make_episode, write_hdf5
 from tests.data.test_manifest import write
+from worldmodel.config import DatasetConfig, RecipeConfig, StageConfig
 from worldmodel.data.manifest import read_manifest
 from worldmodel.data.open import open_dataset
 from worldmodel.data.tombstones import add_tombstones, registry, tombstone_of
-from worldmodel.trained_on import in_words, merge
+from worldmodel.trained_on import in_words, merge, note, of_run
 
 
 @pytest.fixture(scope="module")
@@ -143,5 +145,42 @@ def test_words_about_deleted_episodes() -> None:
     assert in_words({"episodes": {"a": ["1"], "b": None}}, gone) == "trained on 1 deleted episode; unknown: b"
 
 
-def test_what_an_interrupted_part_saw_is_kept() -> None:
+def test_what_is_unknown_in_one_part_is_unknown_in_all() -> None:
     assert merge([{"a": ["1", "2"], "b": ["5"]}, {"a": ["2", "3"], "b": None}]) == {"a": ["1", "2", "3"], "b": None}
+
+
+def test_a_stage_that_goes_on_after_a_deletion_keeps_what_it_saw(dataset: Path, tmp_path: Path) -> None:
+    config = RecipeConfig("r", "out", {"d": DatasetConfig(path=str(dataset))}, {"tokenizer": StageConfig()})
+    everything = [entry["content_hash"] for entry in read_manifest(dataset) or []]
+    assert note(tmp_path / "stage", config, tmp_path, {"d": np.arange(3)}) == {"d": everything}
+    assert run("data", "delete", dataset, "--episode", 1) == 0
+    assert note(tmp_path / "stage", config, tmp_path, {"d": np.arange(2)}) == {"d": everything}
+    assert note(tmp_path / "new", config, tmp_path, {"d": np.arange(2)}) == {"d": everything[::2]}
+
+
+def test_a_run_names_what_its_stages_and_its_first_model_saw(tmp_path: Path) -> None:
+    def trained(folder: str, **training: object) -> Path:
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        (place / "config.json").write_text(json.dumps({"training": training}))
+        return place
+
+    stages = {name: StageConfig() for name in ("tokenizer", "midtrain")}
+    config = RecipeConfig("r", "out", {"d": DatasetConfig()}, stages, init=str(trained("old", episodes={"d": ["0"]})))
+    trained("tokenizer/checkpoint", episodes={"d": ["1", "2"]})
+    trained("midtrain/checkpoint", episodes={"d": ["2", "3"]})
+    assert of_run(config, tmp_path) == {f"{tmp_path / 'old'}: d": ["0"], "d": ["1", "2", "3"]}
+    (tmp_path / "old/config.json").write_text("{}")
+    (tmp_path / "tokenizer/checkpoint/config.json").write_text("{}")
+    assert of_run(config, tmp_path) == {f"{tmp_path / 'old'}: all of it": None, "d": None}
+
+
+def test_caches_of_unknown_origin_are_named(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import h5py
+
+    (tmp_path / "cache").mkdir()
+    with h5py.File(tmp_path / "cache/old-0123.hdf5", "w") as file:
+        file["frames"], file["starts"] = np.zeros(1), np.zeros(1)
+    assert run("data", "delete", dataset, "--episode", 1, "--cache", tmp_path / "cache") == 0
+    assert "of unknown origin, remove them by hand:" in capsys.readouterr().out
+    assert (tmp_path / "cache/old-0123.hdf5").exists()
