@@ -39,7 +39,7 @@ def collect(
         env_id: such as ``"worldmodel/PushT-v0"`` or ``"module:Name-v0"``; observations are a dict with ``pixels``
             (h w 3), or a dict of cameras, and perhaps ``agent_pos`` and ``text``.
         policy: ``"random"``, ``"explore"``, or a function that makes a policy for an environment.
-        episodes: wanted in total; those already in ``output`` count.
+        episodes: wanted in total; those already in ``output`` count, and those deleted from it.
         output: folder of the data set.
         seed: of the first episode; the next ones count up.
         max_steps: end an episode after so many steps; None: the environment's own limit.
@@ -69,10 +69,10 @@ def collect(
         spec = embodiment_of(env_id, env)
         writer = LeRobotWriter(output, spec.fps, spec, height, width, tuple(cameras), recipe=recipe)
         with _bar(progress) as bar:
-            task = bar.add_task("collecting episodes", total=episodes, completed=min(len(writer), episodes))
-            while len(writer) < episodes:
-                writer.add(record_episode(env, actor, spec, len(writer), seed + len(writer), env_id, licence))
-                bar.update(task, completed=len(writer))
+            task = bar.add_task("collecting episodes", total=episodes, completed=min(writer.ever_written, episodes))
+            for number in range(writer.ever_written, episodes):
+                writer.add(record_episode(env, actor, spec, number, seed + number, env_id, licence))
+                bar.update(task, completed=number + 1)
         writer.close()
     finally:
         env.close()

@@ -1,9 +1,14 @@
-"""Every test runs on one thread, from the same seed, without screen, network or accounts."""
+"""Every test runs on one thread, from the same seed, without screen, network, accounts or the user's own files."""
 
+import atexit
 import os
 import random
+import shutil
+import tempfile
+from pathlib import Path
 
 os.environ.update(
+    XDG_DATA_HOME=tempfile.mkdtemp(prefix="worldmodel_tests_"),  # for fixtures of a wider scope than a test
     SDL_VIDEODRIVER="dummy",
     PYGAME_HIDE_SUPPORT_PROMPT="1",
     MPLBACKEND="Agg",
@@ -21,6 +26,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +34,11 @@ def same_seed() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries that still draw from it)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Tombstones that a test leaves are its own; returns the folder of user data."""
+    folder = tmp_path_factory.mktemp("user_data")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from worldmodel import checkpoint
+from worldmodel import checkpoint, trained_on
 from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict, to_yaml
 from worldmodel.data.cache import Recordings, encode_recordings, key_of, load_recordings, quarantine_path
 from worldmodel.data.open import open_dataset
@@ -104,10 +104,10 @@ def train_stage(
     model: WorldModel, config: RecipeConfig, name: str, stage: StageConfig, recordings: list[Recordings], output: Path
 ) -> None:
     """Trains one stage in place and writes its checkpoint."""
-    begin = time.time()
+    begin, folder = time.time(), output / name
     splits = [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
     train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
-    folder = output / name
+    episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
         module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)
         stream = Stream(PictureSampler(recordings, train, stage.mixture), config.seed, stage.batch)
@@ -142,7 +142,7 @@ def train_stage(
         stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
         fit(module, stream, validate, config, folder, name, stage.batch * stage.window)
         model.backbone.load_state_dict(module.average.state_dict())
-    training = {"stage": name, "seconds": round(time.time() - begin)}
+    training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
     checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
 
 
@@ -186,6 +186,7 @@ def _finish(model: WorldModel, config: RecipeConfig, output: Path, evaluate: Eva
     """Writes the final checkpoint, measures it, and puts the measures on its model card."""
     folder = output / "checkpoint"
     training = {"recipe": as_dict(config), "seconds": _seconds(config, output)}
+    training["episodes"] = trained_on.of_run(config, output)
     model.eval().requires_grad_(False)
     checkpoint.save(model, folder, card=model_card(config, None, {}), training=training, half=True)
     # What is measured is what was saved, rounding included.

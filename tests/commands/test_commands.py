@@ -178,4 +178,6 @@ def test_run_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("run", *words) == 0
     assert (tmp_path / "runs/soon/tokenizer/checkpoint/model.safetensors").stat().st_mtime_ns == weights
     assert (tmp_path / "runs/soon/report/report.html").is_file()
+    training = json.loads((tmp_path / "runs/soon/checkpoint/config.json").read_text())["training"]
+    assert len(training["episodes"]["explore"]) == 3  # of four, one is held out
     assert run("info", "runs/soon/checkpoint") == 0

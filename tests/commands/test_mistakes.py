@@ -16,7 +16,7 @@ from tests.data.making import write_hdf5
 from worldmodel import cli
 from worldmodel.types import InputError
 
-COMMANDS = ("demo", "run", "train", "rollout", "eval", "collect", "convert", "info", "label")
+COMMANDS = ("demo", "run", "train", "rollout", "eval", "collect", "convert", "data", "info", "label")
 
 # Help.
 
@@ -85,6 +85,11 @@ MISTAKES = {
     "unknown option": ("demo --fast", "unrecognized arguments: --fast (see worldmodel demo --help)"),
     "unknown command": ("fly", "invalid choice: 'fly'"),
     "no command": ("", "COMMAND"),
+    "delete what": ("data delete full", "full: neither --episode nor --source"),
+    "delete nowhere": ("data delete nowhere --episode 1", "nowhere: no such folder"),
+    "delete from no dataset": ("data delete full --source me", "full/meta/info.json: cannot be read"),
+    "no such cache": ("data delete full --source me --cache nowhere", "nowhere: no such folder"),
+    "do what with data": ("data", "ACTION"),
     "no picture of a checkpoint": ("info tiny --contact-sheet sheet.png", "not a data set"),
 }
 

@@ -11,6 +11,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from policies.collect import collect, embodiment_of, make_env, record_episode
 from policies.scripted import make_policy as make_scripted
 from tests.data import counting
+from worldmodel.data.deletion import delete
 from worldmodel.data.lerobot import LeRobotSource
 from worldmodel.data.open import open_dataset
 from worldmodel.types import Episode, InputError
@@ -124,6 +125,15 @@ def test_a_finished_collection_is_extended(tmp_path: Path, whole: Path):
     collect_counting(tmp_path / "set", 1)
     collect_counting(tmp_path / "set", 1)
     assert_equal_sets(collect_counting(tmp_path / "set"), whole)
+
+
+def test_a_collection_goes_on_behind_what_was_deleted(tmp_path: Path, whole: Path):
+    output = collect_counting(tmp_path / "set", 2)
+    delete(output, ids=["000000"])
+    assert len(LeRobotSource(collect_counting(output, 2))) == 1
+    source = LeRobotSource(collect_counting(output))
+    for index in range(2):
+        np.testing.assert_array_equal(source[index].actions, LeRobotSource(whole)[1 + index].actions)
 
 
 def test_only_the_same_collection_goes_on(tmp_path: Path, whole: Path):

@@ -8,6 +8,8 @@ from rich.table import Table
 from safetensors import SafetensorError, safe_open
 
 from worldmodel.checkpoint import find, read_config
+from worldmodel.data.tombstones import deleted
+from worldmodel.trained_on import in_words
 from worldmodel.types import InputError
 
 
@@ -40,8 +42,9 @@ def show_checkpoint(name: str) -> None:
             f"embodiment {spec.name}", f"{spec.fps:g} actions/s: {dims}; state: {len(spec.state_low)} numbers"
         )
     console = Console()
-    console.print(table)
     training = json.loads((folder / "config.json").read_text()).get("training") or {}
+    table.add_row("deleted episodes", in_words(training, deleted()))
+    console.print(table)
     if training:
         console.print(_facts(training))
     if (folder / "README.md").is_file():
@@ -50,6 +53,9 @@ def show_checkpoint(name: str) -> None:
 
 def _facts(training: dict) -> Table:
     table = Table(title="training", show_header=False, title_justify="left")
-    for key, value in training.items():
+    counts = {
+        name: None if hashes is None else len(hashes) for name, hashes in (training.get("episodes") or {}).items()
+    }
+    for key, value in {**training, "episodes": counts}.items():
         table.add_row(key, value if isinstance(value, str) else json.dumps(value))
     return table

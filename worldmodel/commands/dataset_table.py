@@ -9,8 +9,10 @@ from rich.table import Table
 
 from worldmodel.commands.places import check_writable
 from worldmodel.data.frames import resize_frames
+from worldmodel.data.manifest import read_manifest
 from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import Damage, read_good
+from worldmodel.data.tombstones import TOMBSTONES, read_tombstones
 from worldmodel.panels import beside, enlargement
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 from worldmodel.video_io import write_png
@@ -68,12 +70,20 @@ def _overview(path: str, kind: str, count: int, episodes: list[Episode], damaged
         "state": "none" if first.state is None else f"{first.state.shape[1]} numbers",
         "reward": _rewards(episodes),
         "text": next((episode.text for episode in episodes if episode.text), "none"),
-        "licence": first.licence,
+        "licence": ", ".join(_licences(path, episodes)),
         "problems": "\n".join(f"{damage.reason}: {damage.detail}" for damage in damaged) or "none",
     }
+    if gone := len(read_tombstones(Path(path) / TOMBSTONES)):
+        rows["deleted"] = f"{gone} episode{'s' * (gone != 1)}, on request"
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _licences(path: str, episodes: list[Episode]) -> list[str]:
+    """All licences of a data set with a manifest, else those of the episodes that were read."""
+    told = read_manifest(Path(path))
+    return sorted({episode.licence for episode in episodes} if told is None else {entry["licence"] for entry in told})
 
 
 def _rewards(episodes: list[Episode]) -> str:

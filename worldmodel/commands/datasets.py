@@ -11,7 +11,9 @@ from rich.progress import track
 from worldmodel.commands.places import whole_folder
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.data.manifest import content_hash
 from worldmodel.data.quality import QUARANTINE, Damage, read_quarantine, write_quarantine
+from worldmodel.data.tombstones import deleted
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 
@@ -51,22 +53,23 @@ def write_lerobot(
     with whole_folder(target, recipe) as folder:
         damaged = read_quarantine(folder / QUARANTINE)
         known = {damage.index: damage for damage in damaged}
-        index, first = 0, known.get(0) or read(0)
+        gone = deleted()
+        index, first = 0, known.get(0) or _prepared(read(0), 0, size, gone)
         while isinstance(first, Damage):
             if index not in known:
                 damaged.append(first)
             index += 1
             if index == count:
                 raise InputError(f"{target}: none of {count} episodes can be used, wanted one ({damaged[0].detail})")
-            first = known.get(index) or read(index)
-        writer = _writer_like(_resized(first, size), folder, spec, recipe, crf)
+            first = known.get(index) or _prepared(read(index), index, size, gone)
+        writer = _writer_like(first, folder, spec, recipe, crf)
         console = Console(stderr=True)
         hidden = not console.is_terminal
         done = max(len(writer) + len(damaged), index)
         for number in track(range(done, count), title, count, done, console=console, disable=hidden):
-            episode = first if number == index else read(number)
+            episode = first if number == index else _prepared(read(number), number, size, gone)
             if isinstance(episode, Episode):
-                episode = _add(writer, _resized(episode, size), number, first)
+                episode = _add(writer, episode, number, first)
             if isinstance(episode, Damage):
                 damaged.append(episode)
                 write_quarantine(folder / QUARANTINE, number + 1, damaged)
@@ -96,7 +99,15 @@ def _add(writer: LeRobotWriter, episode: Episode, index: int, first: Episode) ->
     return Damage(index, episode.source, "unlike the first", detail)
 
 
-def _resized(episode: Episode, size: tuple[int, int] | None) -> Episode:
-    if size is None:
+def _prepared(
+    read: Episode | Damage, index: int, size: tuple[int, int] | None, gone: Mapping[str, Mapping[str, str]]
+) -> Episode | Damage:
+    """Brings an episode to its size, or tells that it was deleted on request."""
+    if isinstance(read, Damage):
+        return read
+    episode = read
+    if size is not None:
+        episode = replace(read, frames={name: resize_frames(frames, *size) for name, frames in read.frames.items()})
+    if (tombstone := gone.get(content_hash(episode))) is None:
         return episode
-    return replace(episode, frames={name: resize_frames(frames, *size) for name, frames in episode.frames.items()})
+    return Damage(index, read.source, "deleted", f"episode {read.episode_id}: deleted on {tombstone['date']}")

@@ -131,10 +131,48 @@ def _fingerprint(source: EpisodeSource) -> object:
     return [str(source.path), len(source), stats]
 
 
+def _place(path: str | Path) -> str:
+    """The same for a dataset from wherever its path is given; a Hub id is only itself."""
+    return str(Path(path).resolve()) if Path(path).exists() else str(path)
+
+
+def remove_caches(folder: Path, path: str | Path) -> tuple[list[Path], list[Path]]:
+    """Removes the cached frames and latents of a dataset.
+
+    Args:
+        folder: where to look, also below it.
+        path: the dataset.
+
+    Returns:
+        The files that were removed, and files of frames that do not tell of which dataset they are.
+    """
+    removed, unknown = [], []
+    for file in sorted(folder.rglob("*-*.hdf5")):
+        if file.name.endswith(".latents.hdf5") or (origin := _origin(file)) is None:
+            continue
+        if origin == _place(path):
+            removed += [file, *sorted(file.parent.glob(f"{file.stem}-*.latents.hdf5"))]
+        elif not origin:
+            unknown.append(file)
+    for file in removed:
+        file.unlink()
+    return removed, unknown
+
+
+def _origin(path: Path) -> str | None:
+    """Of which dataset a file holds frames: empty if it does not tell, None if it is no such file."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("source", "")) if "starts" in file and "frames" in file else None
+    except OSError:
+        return None
+
+
 def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, width: int) -> None:
     tables: dict[str, list[np.ndarray]] = {key: [] for key in ("actions", "action_mask", "state", "reward", "success")}
     starts, damaged = [0], []
     with _whole_file(path) as file:
+        file.attrs["source"] = _place(source.path)
         shape = (height, width, 3)
         frames = file.create_dataset("frames", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(8, *shape))
         for index in track(range(len(source)), description=f"reading {name}"):

@@ -3,6 +3,9 @@
 Every episode is recorded by the `lerobot` library as a data set of its own in a hidden folder, then grafted on: its
 video and tables are renamed into place (one file per episode, whose indices are shifted), and ``meta/info.json``, whose
 ``total_episodes`` is what counts, is replaced last. Whatever a killed run leaves beyond that count is overwritten.
+
+``meta/manifest.jsonl`` tells where each episode came from (`worldmodel.data.manifest`); what was deleted on request
+(`worldmodel.data.tombstones`) is not written again.
 """
 
 import json
@@ -16,12 +19,20 @@ import pyarrow.parquet as pq
 
 from worldmodel.data import lerobot_tables as tables
 from worldmodel.data.lerobot_layout import OWN_META, read_json
+from worldmodel.data.manifest import add_entry, entry_of, read_manifest
+from worldmodel.data.tombstones import TOMBSTONES, deleted, read_tombstones
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 PENDING = ".pending"
 FOLDERS = ("data", "videos", "meta", PENDING)
 FILES_PER_CHUNK = 1000
 STATS, STATS_BEFORE = "meta/stats.json", "meta/.stats_before.json"
+
+
+def place_of(index: int) -> tuple[dict[str, int], str]:
+    """Returns where the files of an episode are: ``chunk_index`` and ``file_index``, and their path without suffix."""
+    chunk, number = divmod(index, FILES_PER_CHUNK)
+    return {"chunk_index": chunk, "file_index": number}, f"chunk-{chunk:03d}/file-{number:03d}"
 
 
 class LeRobotWriter:
@@ -62,21 +73,32 @@ class LeRobotWriter:
         noted = {"fps": float(fps), "embodiment": spec.to_dict(), "recipe": dict(recipe or {})}
         self._own: dict[str, Any] = json.loads(json.dumps(noted))
         self._info: dict[str, Any] = {}
+        self._in_manifest = True
         with tables.disk_errors(self.root):
             self._continue()
+        self._deleted = deleted(self.root)
 
     def __len__(self) -> int:
         """Number of finished episodes."""
         return int(self._info.get("total_episodes", 0))
 
+    @property
+    def ever_written(self) -> int:
+        """Number of finished episodes and of those that were deleted again."""
+        return len(self) + len(read_tombstones(self.root / TOMBSTONES))
+
     def add(self, episode: Episode) -> None:
         """Writes one episode; when this returns, it is on disk for good.
 
         Raises:
-            InputError: the episode does not fit those before it, or the disk refuses.
+            InputError: the episode does not fit those before it, was deleted on request, or the disk refuses.
         """
         if (wrong := self.mismatch(episode.validate())) is not None:
             raise InputError(wrong)
+        entry = entry_of(episode)
+        if (tombstone := self._deleted.get(entry["content_hash"])) is not None:
+            when = f"was deleted on {tombstone['date']}"
+            raise InputError(f"{self.root}: episode {episode.episode_id} {when}, wanted one that was not")
         self._own = {"source": episode.source, **self._facts(episode), **self._own}
         pending, fresh = self.root / PENDING, not self.root.exists()
         try:
@@ -84,7 +106,7 @@ class LeRobotWriter:
                 shutil.rmtree(pending, ignore_errors=True)
                 self.root.mkdir(parents=True, exist_ok=True)
                 self._record(episode, pending)
-                self._graft(pending, episode)
+                self._graft(pending, episode, entry)
         except BaseException:
             if not len(self):
                 self._wipe()
@@ -117,6 +139,8 @@ class LeRobotWriter:
             if own.get(name) != value:
                 raise InputError(f"{self.root}: was begun with {name} {own.get(name)}, found {value}")
         self._own, self._info = own, info
+        # A data set begun before there were manifests goes on without one.
+        self._in_manifest = not len(self) or read_manifest(self.root) is not None
         shutil.rmtree(self.root / PENDING, ignore_errors=True)
 
     def _wipe(self) -> None:
@@ -175,14 +199,13 @@ class LeRobotWriter:
             dataset.save_episode()
             dataset.finalize()
 
-    def _graft(self, pending: Path, episode: Episode) -> None:
+    def _graft(self, pending: Path, episode: Episode, entry: Mapping[str, str]) -> None:
         """Moves the recorded episode behind those already there; ``info.json`` comes last."""
         from lerobot.datasets.compute_stats import aggregate_stats
         from lerobot.datasets.io_utils import cast_stats_to_numpy, load_stats, write_stats
 
         info = read_json(pending / "meta/info.json")
-        chunk, number = divmod(len(self), FILES_PER_CHUNK)
-        place, file = {"chunk_index": chunk, "file_index": number}, f"chunk-{chunk:03d}/file-{number:03d}"
+        place, file = place_of(len(self))
         known, task_index = self._merge_tasks(episode.text or "")
         shifts = {"episode_index": len(self), "index": int(self._info.get("total_frames", 0)), "task_index": task_index}
         for key in (tables.camera_key(name, self.cameras) for name in self.cameras):
@@ -201,6 +224,8 @@ class LeRobotWriter:
         known.to_parquet(pending / "meta/tasks.parquet")
         tables.move(pending / "meta/tasks.parquet", self.root / "meta/tasks.parquet")
         tables.write_json(self._own, self.root / OWN_META)
+        if self._in_manifest:
+            add_entry(self.root, entry, len(self))
         info = {**info, **self._info, "total_tasks": len(known), "total_episodes": len(self) + 1}
         info |= {"total_frames": shifts["index"] + len(episode), "splits": {"train": f"0:{len(self) + 1}"}}
         tables.write_json(info, self.root / "meta/info.json")

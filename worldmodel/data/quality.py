@@ -23,7 +23,8 @@ class Damage:
     Attributes:
         index: of the episode in its source.
         source: file or dataset.
-        reason: one of ``unreadable``, ``short``, ``black``, ``frozen``, ``constant actions``.
+        reason: one of ``unreadable``, ``short``, ``black``, ``frozen``, ``constant actions``, ``unlike the first``,
+            ``deleted`` (on request, see `worldmodel.data.tombstones`).
         detail: what was found, in words.
         numbers: what was measured.
     """
