@@ -251,8 +251,8 @@ def test_missing_files(tmp_path: Path):
 
 def test_other_version(tmp_path: Path):
     (tmp_path / "meta").mkdir()
-    (tmp_path / "meta/info.json").write_text(json.dumps({"codebase_version": "v2.1"}))
-    with pytest.raises(InputError, match=r"codebase_version v2\.1, wanted v3\.x"):
+    (tmp_path / "meta/info.json").write_text(json.dumps({"codebase_version": "v2.0"}))
+    with pytest.raises(InputError, match=r"codebase_version v2\.0, wanted v3\.x"):
         open_dataset(tmp_path)
 
 
