@@ -13,6 +13,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from tests.commands.running import files_below
 from tests.data.making import make_episode
 from tests.data.test_manifest import write
+from tests.killing import dies
 from worldmodel.data import deletion
 from worldmodel.data.deletion import delete
 from worldmodel.data.embodiments import PUSHT
@@ -177,10 +178,9 @@ def test_an_unwritable_registry(root: Path, own_registry: Path):
 
 
 def killed(action: Callable[[], object], where: str, *, after: bool) -> None:
-    """Runs something in a forked process that dies (kill -9) before or after a step of the deletion."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)
+    """Runs something in a process that dies before or after a step of the deletion."""
+
+    def prepare() -> None:
         step = getattr(deletion, where)
 
         def last(*arguments: object) -> None:
@@ -189,13 +189,8 @@ def killed(action: Callable[[], object], where: str, *, after: bool) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         setattr(deletion, where, last)
-        try:
-            action()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the process was to die before it finished"
-    assert os.WTERMSIG(status) == signal.SIGKILL
+
+    dies(action, prepare)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from policies.collect import collect, embodiment_of, make_env, record_episode
 from policies.scripted import make_policy as make_scripted
 from tests.data import counting
+from tests.killing import dies
 from worldmodel.data.deletion import delete
 from worldmodel.data.lerobot import LeRobotSource
 from worldmodel.data.open import open_dataset
@@ -78,10 +79,9 @@ def test_success_ends_an_episode(tmp_path: Path):
 
 
 def killed(action: Callable[[], object], call: int, name: str) -> None:
-    """Runs something in a forked process that dies (kill -9) at the ``call``-th use of ``Path.NAME``."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)  # a child that hangs ends, too, by another signal
+    """Runs something in a process that dies at the ``call``-th use of ``Path.NAME``."""
+
+    def prepare() -> None:
         original, calls = getattr(Path, name), [0]
 
         def count(self: Path, *arguments: object, **options: object) -> object:
@@ -91,13 +91,8 @@ def killed(action: Callable[[], object], call: int, name: str) -> None:
             return original(self, *arguments, **options)
 
         setattr(Path, name, count)
-        try:
-            action()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the process was to die before it finished"
-    assert os.WTERMSIG(status) == signal.SIGKILL
+
+    dies(action, prepare)
 
 
 @pytest.mark.parametrize("call", [1, 7, 8, 11, 12, 14])

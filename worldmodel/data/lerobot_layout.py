@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
+from worldmodel.data.derived import named_embodiment
 from worldmodel.data.embodiments import EMBODIMENTS
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, InputError
 
@@ -44,8 +45,8 @@ class Layout:
         self._paths = {"data": str(info["data_path"]), "video": str(info.get("video_path", ""))}
         self.own = read_json(root / OWN_META) if (root / OWN_META).exists() else {}
         self.fps = float(self.own.get("fps", self.video_fps))
-        self.licence = str(self.own.get("licence") or _card_licence(root))
-        self.cameras = [key for key, feature in self.features.items() if _is_camera(key, feature)]
+        self.licence = str(self.own.get("licence") or card_licence(root))
+        self.cameras = [key for key, feature in self.features.items() if is_camera(key, feature)]
         self.episodes = self._read_episodes(int(info["total_episodes"]))
         self.tasks = self._read_tasks()
 
@@ -78,22 +79,16 @@ class Layout:
             known = EMBODIMENTS.get(self.name.rstrip("/").rsplit("/", 1)[-1])
             fits = known is not None and (len(known.action), len(known.state_low)) == (dims, state_dims)
             return known if known is not None and fits else self._derive()
-        if (spec := EMBODIMENTS.get(name)) is None:
-            raise InputError(f"embodiment {name!r} is unknown, wanted one of: {', '.join(EMBODIMENTS)}")
-        wanted = (len(spec.action), len(spec.state_low))
-        if (dims, state_dims) != wanted:
-            found = f"{dims} actions, {state_dims} state numbers"
-            raise InputError(f"{self.name}: {found}, wanted {wanted[0]} and {wanted[1]} for {name}")
-        return spec
+        return named_embodiment(name, self.name, dims, state_dims)
 
     def _derive(self) -> EmbodimentSpec:
         """Makes a spec from the dataset's own names and the ranges that its statistics give."""
         stats = read_json(self.root / "meta/stats.json") if (self.root / "meta/stats.json").exists() else {}
-        low, high = _range(stats.get("action", {}), self._width("action"))
+        low, high = limits_of(stats.get("action", {}), self._width("action"))
         names = _names(self.features.get("action", {}).get("names"), len(low))
         limits = zip(names, low, high, strict=True)
         dims = tuple(ActionDim(name, "continuous", first, last) for name, first, last in limits)
-        state_low, state_high = _range(stats.get("observation.state", {}), self._width("observation.state"))
+        state_low, state_high = limits_of(stats.get("observation.state", {}), self._width("observation.state"))
         name = self.name.rstrip("/").rsplit("/", 1)[-1]
         return EmbodimentSpec(name, ActionSpec(dims), state_low, state_high, self.fps)
 
@@ -140,20 +135,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _is_camera(key: str, feature: Mapping[str, Any]) -> bool:
+def is_camera(key: str, feature: Mapping[str, Any]) -> bool:
+    """Whether a feature is pictures, and not depth."""
     info = feature.get("info") or {}
     depth = info.get("is_depth_map", False) or info.get("video.is_depth_map", False)
     return feature["dtype"] in ("video", "image") and not depth and key.startswith(MAIN_CAMERA_KEY)
 
 
-def _card_licence(root: Path) -> str:
+def card_licence(root: Path) -> str:
     """Reads the licence from the dataset card's front matter."""
     card = root / "README.md"
     lines = card.read_text(errors="replace").splitlines()[:40] if card.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
 
 
-def _range(stats: Mapping[str, Any], dims: int) -> tuple[list[float], list[float]]:
+def limits_of(stats: Mapping[str, Any], dims: int) -> tuple[list[float], list[float]]:
     """Returns low and high per dimension; a dimension that never moves gets a range of one."""
     low = np.ravel(stats.get("min", [-1.0] * dims)).astype(float)
     high = np.ravel(stats.get("max", [1.0] * dims)).astype(float)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from jaxtyping import UInt8
 
 from worldmodel.data.lerobot import LeRobotSource, read_parquet
-from worldmodel.data.lerobot_layout import Layout, _card_licence, _is_camera, _range, read_json
+from worldmodel.data.lerobot_layout import Layout, card_licence, is_camera, limits_of, read_json
 from worldmodel.types import ActionSpec, EmbodimentSpec, Episode, InputError
 
 VERSION = "v2.1"
@@ -112,7 +112,7 @@ class LayoutV21(Layout):
             self.video_fps = self.fps = float(info["fps"])
             self._paths = {"data": str(info["data_path"]), "video": str(info.get("video_path") or "")}
             self._chunk = int(info.get("chunks_size", 1000))
-            self.cameras = [key for key, feature in self.features.items() if _is_camera(key, feature)]
+            self.cameras = [key for key, feature in self.features.items() if is_camera(key, feature)]
             self.data_file({"episode_index": 0})
             if not 0 < self.fps < np.inf or min(self._width("action"), self._width("observation.state")) < 0:
                 raise ValueError("fps or a shape is not positive")
@@ -123,7 +123,7 @@ class LayoutV21(Layout):
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             reason = f"{type(error).__name__} {' '.join(str(error).split())[:120]}"
             raise InputError(f"{root}/meta: cannot be understood ({reason}), wanted metadata of {VERSION}") from error
-        self.licence = _card_licence(root)
+        self.licence = card_licence(root)
 
     def data_file(self, row: Mapping[str, Any]) -> Path:
         return self.root / self._paths["data"].format(**self._place(row))
@@ -160,8 +160,8 @@ class LayoutV21(Layout):
                 values = row["stats"][key]
                 pairs.append(np.array([values["min"], values["max"]], float).reshape(2, dims))
         if not pairs:
-            return _range({}, dims)
-        return _range({"min": np.min(pairs, axis=0)[0], "max": np.max(pairs, axis=0)[1]}, dims)
+            return limits_of({}, dims)
+        return limits_of({"min": np.min(pairs, axis=0)[0], "max": np.max(pairs, axis=0)[1]}, dims)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
