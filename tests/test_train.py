@@ -33,7 +33,9 @@ model:
   backbone: {{width: 32, layers: 2, heads: 2, time_every: 2, window: 4, chunk: 3, chunk_tokens: 1}}
   sampling_steps: 1
 stages:
-  tokenizer: {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2}}
+  tokenizer:
+    {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2, equivariance: 0.5,
+     decoder_share: 0.25}}
   pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
   midtrain:
     {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_every: 2,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from worldmodel.config import StageConfig
 from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
+from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
 from worldmodel.models.tokenizer import Tokenizer, reconstruction_loss
@@ -73,21 +74,38 @@ class Stage(lightning.LightningModule):
 
 
 class TokenizerStage(Stage):
-    """Trains the autoencoder to reconstruct pictures, with noise on its latents."""
+    """Trains the autoencoder to reconstruct pictures, with noise on its latents, and its decoder alone at the end."""
 
     def __init__(self, tokenizer: Tokenizer, config: StageConfig, seed: int) -> None:
         super().__init__(tokenizer, config, seed)
-        self._forward = torch.compile(self._reconstruction, dynamic=False) if config.compile else self._reconstruction
+        both, decoder = self._train_both, self._train_decoder
+        self._both = torch.compile(both, dynamic=False) if config.compile else both
+        self._decoder = torch.compile(decoder, dynamic=False) if config.compile else decoder
 
-    def _reconstruction(self, pixels: Tensor, previous: Tensor) -> Tensor:
+    def _train_both(self, pixels: Tensor, previous: Tensor) -> Tensor:
         tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
         latents = tokenizer.bottleneck(pixels)
         noisy = latents + LATENT_NOISE * torch.randn_like(latents)
-        return reconstruction_loss(tokenizer.reconstruct(noisy), pixels, previous, self.config.changed_weight)
+        loss = self._error(noisy, pixels, previous)
+        if self.config.equivariance:
+            for moved, pictures in shift_and_shrink(noisy, [pixels, previous]):
+                loss = loss + self.config.equivariance * self._error(moved, *pictures)
+        return loss
+
+    def _train_decoder(self, pixels: Tensor, previous: Tensor) -> Tensor:
+        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        with torch.no_grad():
+            latents = tokenizer.bottleneck(pixels)
+        return self._error(latents + LATENT_NOISE * torch.randn_like(latents), pixels, previous)
+
+    def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor) -> Tensor:
+        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        return reconstruction_loss(tokenizer.reconstruct(latents), pixels, previous, self.config.changed_weight)
 
     def loss(self, step: int, content: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         pixels, previous = (rearrange(frames, "n h w c -> n c h w").float() / 255.0 for frames in content)
-        loss = self._forward(pixels, previous)
+        decoder_alone = step >= self.config.steps * (1.0 - self.config.decoder_share)
+        loss = self._decoder(pixels, previous) if decoder_alone else self._both(pixels, previous)
         return {}, loss
 
 
