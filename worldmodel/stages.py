@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from worldmodel.config import StageConfig
 from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
+from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
-from worldmodel.models.tokenizer import Tokenizer, reconstruction_loss
+from worldmodel.models.tokenizer import reconstruction_loss
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Batch
 
@@ -75,12 +76,12 @@ class Stage(lightning.LightningModule):
 class TokenizerStage(Stage):
     """Trains the autoencoder to reconstruct pictures, with noise on its latents."""
 
-    def __init__(self, tokenizer: Tokenizer, config: StageConfig, seed: int) -> None:
+    def __init__(self, tokenizer: FrameTokenizer, config: StageConfig, seed: int) -> None:
         super().__init__(tokenizer, config, seed)
         self._forward = torch.compile(self._reconstruction, dynamic=False) if config.compile else self._reconstruction
 
     def _reconstruction(self, pixels: Tensor, previous: Tensor) -> Tensor:
-        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         latents = tokenizer.bottleneck(pixels)
         noisy = latents + LATENT_NOISE * torch.randn_like(latents)
         return reconstruction_loss(tokenizer.reconstruct(noisy), pixels, previous, self.config.changed_weight)

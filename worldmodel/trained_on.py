@@ -15,6 +15,7 @@ import numpy as np
 from worldmodel import checkpoint
 from worldmodel.config import RecipeConfig
 from worldmodel.data.manifest import read_manifest
+from worldmodel.models.tokenizers import own_checkpoint
 from worldmodel.output import make_folder, write_json
 
 Hashes = dict[str, list[str] | None]
@@ -44,10 +45,20 @@ def of_run(config: RecipeConfig, output: Path) -> Hashes:
     """Returns what all stages of a finished run, and the model that it began with, learnt from."""
     stages = [_of_checkpoint(output / name / "checkpoint", list(config.datasets)) for name in config.stages]
     before: Hashes = {}
-    if config.init is not None:
-        noted = _of_checkpoint(checkpoint.find(config.init), ["all of it"])
-        before = {f"{config.init}: {name}": hashes for name, hashes in noted.items()}
+    for source, folder in _earlier(config).items():
+        noted = _of_checkpoint(folder, ["all of it"])
+        before |= {f"{source}: {name}": hashes for name, hashes in noted.items()}
     return merge([before, *stages])
+
+
+def _earlier(config: RecipeConfig) -> dict[str, Path]:
+    """Checkpoints of this package that a run began with, for the whole model or for its tokenizer."""
+    found: dict[str, Path] = {}
+    if config.init is not None:
+        found[config.init] = checkpoint.find(config.init)
+    if config.tokenizer is not None and (folder := own_checkpoint(config.tokenizer)) is not None:
+        found[config.tokenizer] = folder
+    return found
 
 
 def merge(parts: Sequence[Mapping[str, list[str] | None]]) -> Hashes:

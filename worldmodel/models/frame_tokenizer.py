@@ -76,6 +76,16 @@ class FrameTokenizer(nn.Module, ABC):
         return self.decode(latents)
 
 
+def fitting(frames: int, frames_per_latent: int) -> int:
+    """The largest 1 + a multiple of ``frames_per_latent`` that is no more than ``frames``; of 0 frames, 0."""
+    return frames - (frames - 1) % frames_per_latent if frames else 0
+
+
+def covering(frames: int, frames_per_latent: int) -> int:
+    """The smallest 1 + a multiple of ``frames_per_latent`` that is no less than ``frames``."""
+    return frames + -(frames - 1) % frames_per_latent
+
+
 def check_size(height: int, width: int) -> None:
     """Raises InputError unless both sides are divisible by 16 (8x tokenizer, patches of 2)."""
     if height % 16 or width % 16:

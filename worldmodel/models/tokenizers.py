@@ -15,6 +15,7 @@ from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import InputError
 
 ON_THE_HUB = {"taef2": "madebyollin/taef2"}
+LICENCES = {"taef2": "MIT"}
 DIFFUSERS = ("AutoencoderTiny", "AutoencoderKLWan")
 # A pipeline keeps its autoencoder in vae; the rest of it, many GB, is not fetched.
 FILES = ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors", "taef2.safetensors", "vae/*")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
 from worldmodel.models import sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
-from worldmodel.models.frame_tokenizer import check_size
+from worldmodel.models.frame_tokenizer import check_size, fitting
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.tokenizer import TokenizerConfig
@@ -226,8 +226,8 @@ class WorldModel(nn.Module):
             if count < self.frames_per_latent:
                 frames = np.concatenate([frames, np.repeat(frames[:, -1:], self.frames_per_latent - count, 1)], 1)
                 return self.infer_actions(frames, embodiment=embodiment)[:, :count]
-            parts = (self.infer_actions(part, embodiment=embodiment) for part in (frames[:, :-left], frames[:, left:]))
-            first, last = parts
+            first = self.infer_actions(frames[:, :-left], embodiment=embodiment)
+            last = self.infer_actions(frames[:, left:], embodiment=embodiment)
             return np.concatenate([first, last[:, -left:]], 1)
         latents = self.encode(frames)
         actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2)
@@ -289,7 +289,7 @@ class WorldModel(nn.Module):
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""
-        return frames[:, (frames.shape[1] - 1) % self.frames_per_latent :]
+        return frames[:, frames.shape[1] - fitting(frames.shape[1], self.frames_per_latent) :]
 
     def _latents(self, frames: int) -> int:
         """How many further latents span so many further frames."""
