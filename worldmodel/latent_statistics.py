@@ -55,8 +55,8 @@ def _encode_clips(tokenizer: FrameTokenizer, dataset: Recordings, chosen: np.nda
     length, parts = 1 + CLIP_LATENTS * tokenizer.frames_per_latent, []
     for frame in _spread(dataset, chosen, max(1, count // length)):
         episode = np.searchsorted(dataset.starts, frame, side="right") - 1
-        begin, end = dataset.starts[episode : episode + 2]
-        first = max(begin, min(frame, end - length))
+        begin, end = dataset.starts[episode : episode + 2].tolist()
+        first = max(begin, min(int(frame), end - length))
         last = first + fitting(min(length, end - first), tokenizer.frames_per_latent)
         normalised = tokenizer.encode_clips(torch.from_numpy(dataset.frames[first:last])[None])
         latents = normalised * tokenizer.latent_std + tokenizer.latent_mean

@@ -44,7 +44,7 @@ def in_latent_time(recordings: Recordings, tokenizer: FrameTokenizer, folder: Pa
 def _encode_episodes(recordings: Recordings, tokenizer: FrameTokenizer) -> np.ndarray:
     """Latents (float16) of all episodes end to end."""
     parts = []
-    for start, end in track(list(pairwise(recordings.starts)), description=f"encoding {recordings.name}"):
+    for start, end in track(list(pairwise(recordings.starts.tolist())), description=f"encoding {recordings.name}"):
         if count := fitting(end - start, tokenizer.frames_per_latent):
             clip = torch.from_numpy(recordings.frames[start : start + count])
             parts.append(tokenizer.encode_clips(clip[None])[0].half().numpy())
@@ -67,7 +67,7 @@ def regroup(recordings: Recordings, latents: np.ndarray, frames_per_latent: int)
     """
     n = frames_per_latent
     starts, actions, masks, states, rewards, successes = [0], [], [], [], [], []
-    for start, end in pairwise(recordings.starts):
+    for start, end in pairwise(recordings.starts.tolist()):
         count = fitting(end - start, n)
         starts.append(starts[-1] + -(-count // n))
         if not count:
