@@ -83,7 +83,7 @@ class StageConfig:
         act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
-        act_window: the same for the windows steps, of which there are as many more; 0: as ``window``.
+        act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``.
         act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
         compile: compile the loss with torch.compile.

@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from worldmodel.models.frame_tokenizer import FrameTokenizer, pictures_of, pixels_of
+from worldmodel.models.frame_tokenizer import FrameTokenizer, in_parts, pictures_of, pixels_of
 from worldmodel.types import InputError
 
 
@@ -31,10 +31,10 @@ class TinyTokenizer(FrameTokenizer):
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (faster convolutions on CPU)
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
-        return self.autoencoder.encode(2.0 * pixels - 1.0, return_dict=False)[0]
+        return in_parts(lambda part: self.autoencoder.encode(part, return_dict=False)[0], 2.0 * pixels - 1.0)
 
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
-        return (self.autoencoder.decode(latents, return_dict=False)[0] + 1.0) / 2.0
+        return (in_parts(lambda part: self.autoencoder.decode(part, return_dict=False)[0], latents) + 1.0) / 2.0
 
 
 class WanTokenizer(FrameTokenizer):
@@ -54,10 +54,10 @@ class WanTokenizer(FrameTokenizer):
         self.latent_std.copy_(torch.tensor(config["latents_std"]))
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
-        return self._encode(pixels[:, :, None])[:, :, 0]
+        return in_parts(self._encode, pixels[:, :, None])[:, :, 0]
 
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
-        return self._decode(latents[:, :, None])[:, :, 0]
+        return in_parts(self._decode, latents[:, :, None])[:, :, 0]
 
     def encode_clips(self, frames: UInt8[Tensor, "b t h w 3"]) -> Float[Tensor, "b tl hl wl c"]:
         """Encodes clips of 1 + k ``frames_per_latent`` frames to 1 + k normalised latents.
