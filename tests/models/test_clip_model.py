@@ -1,10 +1,14 @@
 """A model that counts latents inside counts frames outside."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tests.models import clip_model, tiny
+from worldmodel import checkpoint
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import InputError
 
@@ -102,6 +106,17 @@ def test_the_last_action_of_a_group_moves_the_dream(model: WorldModel) -> None:
     other = places(4)
     other[:, 3] = 1.0
     assert (model.imagine(frames(1), places(4)) != model.imagine(frames(1), other)).any()
+
+
+def test_a_checkpoint_dreams_the_same(model: WorldModel, tmp_path: Path) -> None:
+    folder = checkpoint.save(model, tmp_path / "clips", card="", training={})
+    again = checkpoint.load(folder)
+    np.testing.assert_array_equal(again.imagine(frames(5), places(6)), model.imagine(frames(5), places(6)))
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["tokenizer"]["architecture"]["dim_mult"] = "many"
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match="architecture: describes no AutoencoderKLWan"):
+        checkpoint.load(folder)
 
 
 def test_what_does_not_fit_is_refused(model: WorldModel) -> None:
