@@ -14,7 +14,7 @@ import torch
 from rich.progress import track
 
 from worldmodel.data.action_groups import group_actions, group_body
-from worldmodel.data.cache import Recordings, encode_recordings, read, weights_key
+from worldmodel.data.cache import Recordings, encode_recordings, weights_key
 from worldmodel.models.frame_tokenizer import FrameTokenizer, fitting
 from worldmodel.output import whole_file
 
@@ -37,7 +37,7 @@ def in_latent_time(recordings: Recordings, tokenizer: FrameTokenizer, folder: Pa
         with whole_file(path) as partial, h5py.File(partial, "w") as file:
             file["latents"] = latents
     with h5py.File(path, "r") as file:
-        return regroup(recordings, read(file, "latents"), tokenizer.frames_per_latent)
+        return regroup(recordings, np.asarray(file["latents"]), tokenizer.frames_per_latent)
 
 
 @torch.no_grad()
