@@ -15,7 +15,6 @@ import numpy as np
 from worldmodel import checkpoint
 from worldmodel.config import RecipeConfig
 from worldmodel.data.manifest import read_manifest
-from worldmodel.models.tokenizers import own_checkpoint
 from worldmodel.output import make_folder, write_json
 
 Hashes = dict[str, list[str] | None]
@@ -45,20 +44,20 @@ def of_run(config: RecipeConfig, output: Path) -> Hashes:
     """Returns what all stages of a finished run, and the model that it began with, learnt from."""
     stages = [_of_checkpoint(output / name / "checkpoint", list(config.datasets)) for name in config.stages]
     before: Hashes = {}
-    for source, folder in _earlier(config).items():
+    for source, folder in _earlier(config, output).items():
         noted = _of_checkpoint(folder, ["all of it"])
         before |= {f"{source}: {name}": hashes for name, hashes in noted.items()}
     return merge([before, *stages])
 
 
-def _earlier(config: RecipeConfig) -> dict[str, Path]:
+def _earlier(config: RecipeConfig, output: Path) -> dict[str, Path]:
     """Checkpoints of this package that a run began with, for the whole model or for its tokenizer."""
-    found: dict[str, Path] = {}
-    if config.init is not None:
-        found[config.init] = checkpoint.find(config.init)
-    if config.tokenizer is not None and (folder := own_checkpoint(config.tokenizer)) is not None:
-        found[config.tokenizer] = folder
-    return found
+    names = [config.init]
+    if config.tokenizer is not None:
+        last = json.loads((output / list(config.stages)[-1] / "checkpoint" / "config.json").read_text())
+        if not last["model"]["tokenizer"]["architecture"]:
+            names.append(config.tokenizer)
+    return {name: checkpoint.find(name) for name in names if name is not None}
 
 
 def merge(parts: Sequence[Mapping[str, list[str] | None]]) -> Hashes:

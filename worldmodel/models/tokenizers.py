@@ -72,15 +72,6 @@ def make_tokenizer(config: TokenizerConfig) -> FrameTokenizer:
     return empty_tokenizer(config.architecture) if config.architecture else Tokenizer(config)
 
 
-def own_checkpoint(name: str) -> Path | None:
-    """Folder of the checkpoint of this package that a tokenizer is taken from; None for one from elsewhere."""
-    from worldmodel import checkpoint
-
-    folder = checkpoint.SHIPPED / name if name in checkpoint.shipped() else _folder(name)
-    places = [] if holds_taef2(folder) else [folder, folder / "vae"]
-    return next((place for place in places if "format_version" in _config(place)), None)
-
-
 def empty_tokenizer(architecture: dict[str, Any]) -> FrameTokenizer:
     """A tokenizer from elsewhere without its weights, as a checkpoint makes it before it fills them in.
 
