@@ -96,6 +96,7 @@ class DotModel:
 
     embodiments: Sequence[EmbodimentSpec] = (DOT,)
     frame_size = (SIZE_PX, SIZE_PX)
+    frames_per_latent = 1
     context_frames = 4
     chunk_length = 8
     config = DotConfig()

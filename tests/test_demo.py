@@ -56,6 +56,24 @@ def test_the_dream_sees_reality_only_at_its_anchors(tmp_path: Path) -> None:
         assert np.array_equal(contexts[0][row], frames[start : start + CONTEXT_FRAMES])
 
 
+def test_contexts_are_rounded_up_to_what_latents_span(tmp_path: Path) -> None:
+    contexts = []
+
+    class Clips(DotModel):
+        frames_per_latent = 4
+
+        def imagine(self, context_frames: np.ndarray, actions: np.ndarray, **options: object) -> np.ndarray:
+            contexts.append(context_frames.shape[1])
+            return super().imagine(context_frames, actions)
+
+    model = Clips()
+    metrics = perform(model, LongEnv(), Patrol(), tmp_path, steps=21, seed=4)
+    assert contexts == [5]
+    assert metrics["frames"]["psnr_db"] == PERFECT_DB
+    with pytest.raises(InputError, match="wanted more than 5"):
+        perform(model, LongEnv(), Patrol(), tmp_path, steps=4, seed=0)
+
+
 def test_an_episode_that_is_too_short_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted more than 4"):
         perform(DotModel(), LongEnv(), Patrol(), tmp_path, steps=3, seed=0)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from tests.dot_world import CopyLastModel, DeafModel, DotModel, DotSource
 from tests.models import tiny
@@ -35,6 +36,20 @@ def test_a_perfect_dreamer_reaches_the_ceiling_and_stays_finite() -> None:
     assert metrics["actions"]["inverse_r2"] == metrics["control"]["inverse_r2_dream"] == 1.0
     assert metrics["control"]["shuffle_ratio"] > 1e6
     json.dumps(plain(metrics), allow_nan=False)
+
+
+def test_clips_that_latents_can_span_are_encoded_whole() -> None:
+    class Clips(DotModel):
+        frames_per_latent = 4
+
+        def encode(self, frames: np.ndarray) -> Tensor:
+            assert frames.shape[1] % 4 == 1
+            return super().encode(frames)
+
+    metrics = evaluate(Clips())
+    assert metrics["data"]["context_frames"] == 5
+    assert metrics["frames"]["psnr_db"] == PERFECT_DB == metrics["frames"]["ceiling"]["psnr_db"]
+    assert metrics["actions"]["inverse_r2"] == 1.0
 
 
 def test_all_names_of_the_contract_are_there() -> None:

@@ -12,6 +12,7 @@ import draccus
 import yaml
 
 from worldmodel.data.augment import Augmentation
+from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.types import InputError
 
@@ -71,7 +72,7 @@ class StageConfig:
     Attributes:
         steps: optimiser steps.
         batch: windows (or pictures, for the tokenizer) per step.
-        window: frames per window.
+        window: frames per window; latents, where the tokenizer takes several frames per latent.
         learning_rate: peak; linear warm-up, constant, then linear decay.
         warmup: steps of warm-up.
         decay: share of the steps in which the rate falls.
@@ -82,7 +83,7 @@ class StageConfig:
         act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
-        act_window: frames per window of such steps, in as many more windows; 0: as ``window``.
+        act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``.
         act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
         equivariance: tokenizer only, weight of what moved latents decode to (`worldmodel.models.equivariance`).
@@ -155,11 +156,15 @@ class RecipeConfig:
         seed: of everything random.
         threads: of torch; 0 leaves torch's choice.
         licence: of the resulting weights, for the model card.
+        tokenizer: one that exists, in place of a tokenizer stage: "taef2", a checkpoint, or an AutoencoderTiny or
+            AutoencoderKLWan of ``diffusers`` (folder or Hub id). It stays as it is, apart from the statistics of its
+            latents, and becomes part of the run's checkpoints. None: the stage or ``init`` brings it.
+        tokenizer_licence: of its weights, for the model card; that of "taef2" is known.
         model: shape of the network.
         datasets: by name.
         stages: by name, in the order tokenizer, pretrain, midtrain, finetune; each goes on from the one before.
         evaluation: what is measured at the end.
-        init: checkpoint to start from (a tokenizer stage is then optional), or None.
+        init: checkpoint to start from (a tokenizer stage is then optional), or None; its tokenizer comes along.
         wandb: "off", "offline" or "online".
     """
 
@@ -170,6 +175,8 @@ class RecipeConfig:
     seed: int = 0
     threads: int = 0
     licence: str = "apache-2.0"
+    tokenizer: str | None = None
+    tokenizer_licence: str = ""
     model: WorldModelConfig = field(default_factory=WorldModelConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     init: str | None = None
@@ -191,8 +198,27 @@ class RecipeConfig:
                     f"stages.{stage}.mixture: unknown {', '.join(sorted(missing))}, "
                     f"wanted some of {', '.join(self.datasets)}"
                 )
-        if "tokenizer" not in self.stages and self.init is None:
-            raise InputError("stages: no tokenizer stage and no init checkpoint, wanted one of them")
+        if self.tokenizer is not None:
+            _check_tokenizer(self)
+        elif "tokenizer" not in self.stages and self.init is None:
+            raise InputError("stages: no tokenizer stage, no tokenizer and no init checkpoint, wanted one of them")
+        if self.model.tokenizer.architecture:
+            raise InputError("model.tokenizer.architecture: only checkpoints have it, wanted tokenizer: NAME")
+
+
+def _check_tokenizer(config: RecipeConfig) -> None:
+    """Refuses settings that contradict a tokenizer that exists.
+
+    Raises:
+        InputError: names the setting.
+    """
+    where = f"tokenizer: found {config.tokenizer!r} and"
+    if "tokenizer" in config.stages:
+        raise InputError(f"{where} a stage that would train another one, wanted one of them")
+    if config.init is not None:
+        raise InputError(f"{where} init {config.init!r}, which brings its own, wanted one of them")
+    if config.model.tokenizer != TokenizerConfig():
+        raise InputError(f"{where} a shape in model.tokenizer, wanted one of them")
 
 
 def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:

@@ -18,13 +18,14 @@ from rich.table import Table
 
 from worldmodel.data.frames import resize_frames
 from worldmodel.metrics import FrameError, changed_mask
+from worldmodel.models.frame_tokenizer import covering
 from worldmodel.output import make_folder, write_json
 from worldmodel.panels import DIFFERENCE_GAIN, beside, difference, enlargement
 from worldmodel.rollout import Dreamer
 from worldmodel.types import InputError, Policy
 from worldmodel.video_io import write_gif, write_mp4
 
-CONTEXT_FRAMES = 4
+CONTEXT_FRAMES = 4  # rounded up to what the model's latents can span
 OPEN_LOOP_STEPS = 16
 ANNOUNCED_STEPS = 4  # so long the picture says that the dream has just seen reality again
 DEFAULT_SEED = 1000
@@ -122,25 +123,26 @@ def _act(model: Dreamer, env: gymnasium.Env, policy: Policy, steps: int, seed: i
         bar.update(task, total=len(actions))
     finally:
         env.close()
-    if len(frames) <= CONTEXT_FRAMES:
-        raise InputError(f"demo: {len(frames)} frames, wanted more than {CONTEXT_FRAMES}: more steps or another seed")
+    if len(frames) <= (context := covering(CONTEXT_FRAMES, model.frames_per_latent)):
+        raise InputError(f"demo: {len(frames)} frames, wanted more than {context}: more steps or another seed")
     return Take(resize_frames(np.stack(frames), *model.frame_size), np.stack(actions), rewards, success, act_s)
 
 
 def follow(model: Dreamer, take: Take, seed: int) -> UInt8[np.ndarray, "k h w 3"]:
-    """Dreams all frames after the first `CONTEXT_FRAMES` from the actions alone.
+    """Dreams all frames after the first `CONTEXT_FRAMES` (rounded up) from the actions alone.
 
     Every `OPEN_LOOP_STEPS` steps the dream is anchored anew: it starts from the last real frames and sees none until
     the next anchor.
     """
-    count = len(take.frames) - CONTEXT_FRAMES
+    context = covering(CONTEXT_FRAMES, model.frames_per_latent)
+    count = len(take.frames) - context
     starts = range(0, count, OPEN_LOOP_STEPS)
     # All stretches at once; the last may be shorter than the others, whose length its last action fills.
     padding = np.repeat(take.actions[-1:], OPEN_LOOP_STEPS, axis=0)
     actions = np.concatenate((take.actions, padding))
-    future = CONTEXT_FRAMES - 1
+    future = context - 1
     dreamed = model.imagine(
-        np.stack([take.frames[start : start + CONTEXT_FRAMES] for start in starts]),
+        np.stack([take.frames[start : start + context] for start in starts]),
         np.stack([actions[start + future : start + future + OPEN_LOOP_STEPS] for start in starts]),
         context_actions=np.stack([actions[start : start + future] for start in starts]),
         seed=seed,
@@ -153,7 +155,7 @@ def _film(take: Take, dreamed: UInt8[np.ndarray, "k h w 3"], world: str) -> UInt
     title = f"{world}: one model acts and dreams"
     sheets = []
     for index, real in enumerate(take.frames):
-        step = index - CONTEXT_FRAMES
+        step = index - (len(take.frames) - len(dreamed))
         dream = dreamed[step] if step >= 0 else real
         best, now = max(take.rewards[:index], default=0.0), take.rewards[index - 1] if index else 0.0
         columns = (
@@ -175,9 +177,10 @@ def _dream_label(step: int) -> str:
 
 
 def _measure(take: Take, dreamed: UInt8[np.ndarray, "k h w 3"]) -> dict[str, Any]:
-    true = take.frames[CONTEXT_FRAMES:, None]
+    context = len(take.frames) - len(dreamed)
+    true = take.frames[context:, None]
     # Every dreamed frame is compared with the last real one that its stretch has seen.
-    anchors = CONTEXT_FRAMES - 1 + np.arange(len(dreamed)) // OPEN_LOOP_STEPS * OPEN_LOOP_STEPS
+    anchors = context - 1 + np.arange(len(dreamed)) // OPEN_LOOP_STEPS * OPEN_LOOP_STEPS
     last = take.frames[anchors]
     changed = changed_mask(true, last)
     dream, copy_last = FrameError(1), FrameError(1)

@@ -19,6 +19,7 @@ from rich.progress import track
 
 from worldmodel.evaluation_windows import Window, choose_windows
 from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim
+from worldmodel.models.frame_tokenizer import covering
 from worldmodel.rollout import Dreamer
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
@@ -91,7 +92,7 @@ def evaluate_dream(
     Args:
         model: the dreamer.
         source: recordings; the windows are kept in memory, one at a time the episodes.
-        context_frames: real frames that a dream starts from.
+        context_frames: real frames that a dream starts from, rounded up to what latents can span.
         steps: frames to dream.
         max_windows: number of windows, fewer where the recordings are short.
         batch: windows dreamed at once.
@@ -109,6 +110,7 @@ def evaluate_dream(
         InputError: no usable window, or the model does not know the embodiment.
     """
     body = _body(model, source, embodiment)
+    context_frames = covering(context_frames, model.frames_per_latent)
     windows = choose_windows(
         source,
         length=context_frames + steps,
@@ -175,7 +177,7 @@ class _Scores:
         self.timings.append((dreamed.shape[0] * dreamed.shape[1], time.perf_counter() - started))
         self.dream.add(true, dreamed, changed)
         self.copy_last.add(true, np.broadcast_to(context[:, -1:], true.shape), changed)
-        self.ceiling.add(true, self.model.decode(self.model.encode(true)), changed)
+        self.ceiling.add(true, self._reconstruct(frames), changed)
 
         shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
         joint = self._add_joint(context, actions, true, changed, seed)
@@ -198,6 +200,14 @@ class _Scores:
             seed=seed,
             embodiment=self.embodiment,
         )
+
+    def _reconstruct(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> UInt8[np.ndarray, "b k h w 3"]:
+        """The future as the tokenizer keeps it; where it spans several frames, encoded after the context."""
+        if (n := self.model.frames_per_latent) == 1:
+            return self.model.decode(self.model.encode(frames[:, self.context :]))
+        missing = covering(frames.shape[1], n) - frames.shape[1]
+        whole = np.concatenate([frames, np.repeat(frames[:, -1:], missing, 1)], 1)
+        return self.model.decode(self.model.encode(whole))[:, self.context : frames.shape[1]]
 
     def _infer(self, frames: np.ndarray) -> Float32[np.ndarray, "b k a"]:
         return self.model.infer_actions(frames, embodiment=self.embodiment)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worldmodel.config import RecipeConfig
+from worldmodel.models.tokenizers import LICENCES
 
 CARD = """\
 ---
@@ -25,7 +26,7 @@ A world-action model: it dreams the next frames given actions, infers the action
 
 ## Training
 
-Stages: {stages}. Frames of {height}x{width} pixels. The whole recipe is in `config.json` under `training`.
+Stages: {stages}.{tokenizer} Frames of {height}x{width} pixels. The whole recipe is in `config.json` under `training`.
 
 ## Measures
 
@@ -57,10 +58,19 @@ def model_card(config: RecipeConfig, stage: str | None, metrics: Mapping[str, An
         name=config.name,
         data="\n".join(data),
         stages=", ".join(stages),
+        tokenizer=_tokenizer(config),
         height=config.model.height,
         width=config.model.width,
         measures=measures,
     )
+
+
+def _tokenizer(config: RecipeConfig) -> str:
+    """Where a tokenizer that the run did not train comes from, and its licence; nothing of one that it trained."""
+    if config.tokenizer is not None:
+        licence = config.tokenizer_licence or LICENCES.get(config.tokenizer)
+        return f" Tokenizer: `{config.tokenizer}` as it was" + (f" (licence: {licence})." if licence else ".")
+    return "" if "tokenizer" in config.stages else f" Tokenizer: that of `{config.init}`."
 
 
 def _origin(config: RecipeConfig, name: str) -> str:

@@ -14,13 +14,16 @@ from rich.console import Console
 
 from worldmodel import checkpoint, trained_on
 from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict, to_yaml
-from worldmodel.data.cache import Recordings, encode_recordings, key_of, load_recordings, quarantine_path
+from worldmodel.data.cache import Recordings, key_of, load_recordings, quarantine_path
+from worldmodel.data.latent_time import in_latent_time
 from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
+from worldmodel.latent_statistics import fit_statistics
 from worldmodel.model_card import model_card
-from worldmodel.models.tokenizer import Tokenizer
-from worldmodel.models.world_model import WorldModel
+from worldmodel.models.frame_tokenizer import FrameTokenizer
+from worldmodel.models.tokenizers import describe, load_tokenizer
+from worldmodel.models.world_model import WorldModel, WorldModelConfig
 from worldmodel.output import make_folder, write_json
 from worldmodel.stages import BackboneStage, Stage, TokenizerStage
 from worldmodel.train import fit
@@ -55,6 +58,8 @@ def run_recipe(config: RecipeConfig, collect: Collect, evaluate: Evaluate, *, on
         torch.set_num_threads(config.threads)
     recordings = open_recordings(config, output, collect)
     model = build_model(config, [r.spec for r in recordings])
+    if config.tokenizer is not None:
+        fit_statistics(model.tokenizer, recordings, [part[0] for part in _splits(config, recordings)])
     for name, stage in config.stages.items():
         folder = output / name
         if _finished(folder, config, name):
@@ -86,18 +91,53 @@ def open_recordings(config: RecipeConfig, output: Path, collect: Collect) -> lis
 
 
 def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel:
-    """A model with fresh weights (from the run's seed), or the one that ``init`` names."""
+    """A model with fresh weights (from the run's seed), or the one that ``init`` names.
+
+    The statistics of a tokenizer that exists are as they came; `fit_statistics` brings those of the recordings.
+
+    Raises:
+        InputError: recordings without actions, an unusable tokenizer or initial checkpoint, or settings that do not
+            fit them.
+    """
     bodies = list({spec.name: spec for spec in specs}.values())
     if not any(len(body.action) for body in bodies):
         raise InputError("datasets: no recording has actions, wanted at least one that tells what actions are")
+    tokenizer = None if config.tokenizer is None else load_tokenizer(config.tokenizer)
+    shape = _shape(config, tokenizer)
     lightning.seed_everything(config.seed, verbose=False)
-    model = WorldModel(config.model, bodies)
+    model = WorldModel(shape, bodies)
+    if tokenizer is not None:
+        model.tokenizer.load_state_dict(tokenizer.state_dict())
     if config.init is not None:
         first = checkpoint.load(config.init)
-        if as_dict(first.config) | {"objective": None} != as_dict(config.model) | {"objective": None}:
+        if as_dict(first.config) | {"objective": None} != as_dict(shape) | {"objective": None}:
             raise InputError(f"{config.init}: its shape differs from this run's model, wanted the same")
         model.load_state_dict(first.state_dict())
-    return model.requires_grad_(True)
+    model.requires_grad_(True)
+    model.tokenizer.requires_grad_("tokenizer" in config.stages)
+    return model
+
+
+def _shape(config: RecipeConfig, tokenizer: FrameTokenizer | None) -> WorldModelConfig:
+    """The model's shape, to which a tokenizer from elsewhere, or that of ``init``, brings its part."""
+    shape = config.model
+    if tokenizer is not None:
+        shape = replace(shape, tokenizer=describe(tokenizer))
+    elif config.init is not None:
+        first = checkpoint.read_config(checkpoint.find(config.init))[0].tokenizer
+        if first.architecture and "tokenizer" in config.stages:
+            raise InputError(f"{config.init}: its tokenizer is not ours and stays as it is, wanted no tokenizer stage")
+        shape = replace(shape, tokenizer=first) if first.architecture else shape
+    for name, stage in config.stages.items():
+        if shape.tokenizer.frames_per_latent > 1 and stage.act_augment.share:
+            found = f"found share {stage.act_augment.share:g} and {shape.tokenizer.frames_per_latent} frames per latent"
+            raise InputError(f"stages.{name}.act_augment: {found}, wanted share 0: moved pictures are encoded alone")
+    return shape
+
+
+def _splits(config: RecipeConfig, recordings: list[Recordings]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per dataset, the training and the held-out episodes."""
+    return [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
 
 
 def train_stage(
@@ -105,7 +145,7 @@ def train_stage(
 ) -> None:
     """Trains one stage in place and writes its checkpoint."""
     begin, folder = time.time(), output / name
-    splits = [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
+    splits = _splits(config, recordings)
     train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
@@ -115,15 +155,30 @@ def train_stage(
         model.tokenizer.load_state_dict(module.average.state_dict())
         fit_statistics(model.tokenizer, recordings, train)
     else:
-        known = [labelled(e, config.datasets[r.name].labelled) for r, e in zip(recordings, train, strict=True)]
-        for dataset in recordings:
-            encode_recordings(dataset, model.tokenizer.eval(), output / "cache")
-        samplers = [
+        encoded = [in_latent_time(dataset, model.tokenizer.eval(), output / "cache") for dataset in recordings]
+        samplers = _samplers(model, config, stage, encoded, train)
+        module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")
+        validate = ValidateDreams(model, recordings, held, actions_known=name != "pretrain")
+        stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
+        frames = stage.batch * stage.window * model.frames_per_latent
+        fit(module, stream, validate, config, folder, name, frames)
+        model.backbone.load_state_dict(module.average.state_dict())
+    training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
+    checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
+
+
+def _samplers(
+    model: WorldModel, config: RecipeConfig, stage: StageConfig, encoded: list[Recordings], train: list[np.ndarray]
+) -> list[WindowSampler]:
+    """Draw the windows of a stage: to dream, and to act."""
+    known = [labelled(e, config.datasets[r.name].labelled) for r, e in zip(encoded, train, strict=True)]
+    try:
+        return [
             WindowSampler(
-                recordings,
+                encoded,
                 train,
                 window=window,
-                chunk=model.chunk_length,
+                chunk=model.config.backbone.chunk,
                 action_size=model.backbone.action_size,
                 state_size=model.backbone.state_size,
                 bodies={body.name: index for index, body in enumerate(model.embodiments)},
@@ -137,28 +192,10 @@ def train_stage(
                 (stage.act_window or stage.window, stage.act_mixture or stage.mixture, stage.act_augment.share > 0),
             )
         ]
-        module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")
-        validate = ValidateDreams(model, recordings, held, actions_known=name != "pretrain")
-        stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
-        fit(module, stream, validate, config, folder, name, stage.batch * stage.window)
-        model.backbone.load_state_dict(module.average.state_dict())
-    training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
-    checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
-
-
-@torch.no_grad()
-def fit_statistics(
-    tokenizer: Tokenizer, recordings: list[Recordings], episodes: list[np.ndarray], count: int = 512
-) -> None:
-    """Mean and deviation of latents over ``count`` training frames of every dataset."""
-    parts = []
-    for dataset, chosen in zip(recordings, episodes, strict=True):
-        every = np.concatenate([np.arange(dataset.starts[e], dataset.starts[e + 1]) for e in chosen])
-        index = np.unique(every[np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)])
-        for part in np.array_split(index, -(-len(index) // 128)):
-            pixels = torch.from_numpy(dataset.frames[part]).permute(0, 3, 1, 2).float() / 255.0
-            parts.append(tokenizer.bottleneck(pixels))
-    tokenizer.fit_statistics(torch.cat(parts))
+    except InputError as error:
+        if (n := model.frames_per_latent) == 1:
+            raise
+        raise InputError(f"{error}; these are counted in latents, after the first one of {n} frames each") from error
 
 
 def _key(config: RecipeConfig, name: str) -> str:
@@ -166,7 +203,11 @@ def _key(config: RecipeConfig, name: str) -> str:
     names = list(config.stages)
     stages = [replace(config.stages[key], validate_every=1, save_every=1) for key in names[: names.index(name) + 1]]
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
-    return key_of(as_dict(config.model), [as_dict(stage) for stage in stages], datasets, config.seed, config.init)
+    model = as_dict(config.model)
+    # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
+    model["tokenizer"] = {k: v for k, v in model["tokenizer"].items() if k not in ("frames_per_latent", "architecture")}
+    from_elsewhere = [] if config.tokenizer is None else [config.tokenizer]
+    return key_of(model, [as_dict(stage) for stage in stages], datasets, config.seed, config.init, *from_elsewhere)
 
 
 def _finished(folder: Path, config: RecipeConfig, name: str) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from worldmodel.data.frames import resize_frames
 from worldmodel.metrics import FrameError, changed_mask
+from worldmodel.models.frame_tokenizer import covering
 from worldmodel.output import make_folder, whole_file, write_json
 from worldmodel.panels import dream_film
 from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
@@ -40,6 +41,11 @@ class Dreamer(Protocol):
     @property
     def frame_size(self) -> tuple[int, int]:
         """Height and width of the frames in pixels."""
+        ...
+
+    @property
+    def frames_per_latent(self) -> int:
+        """Frames that a latent spans after the first one: only 1 + a multiple of it can be encoded."""
         ...
 
     @property
@@ -115,7 +121,7 @@ def rollout(
         source: recordings with known actions.
         output: folder, made if absent.
         episodes: indices into the source; the first four unless given.
-        context_frames: number of real frames that the dream starts from.
+        context_frames: number of real frames that the dream starts from, rounded up to what latents can span.
         steps: number of frames to dream; to the end of the episode unless given.
         camera: name of the camera; the episode's first unless given.
         sampling_steps: denoising steps per frame; the model's own number unless given.
@@ -132,6 +138,7 @@ def rollout(
     if unknown := [index for index in chosen if not 0 <= index < len(source)]:
         raise InputError(f"{source.path}: no episode {unknown[0]}, wanted 0 to {len(source) - 1}")
     folder = make_folder(output)
+    context_frames = covering(context_frames, model.frames_per_latent)
     results: dict[str, Any] = {}
     for index in track(chosen, "dreaming", disable=not progress):
         episode = source[index]

@@ -16,9 +16,10 @@ from worldmodel.config import StageConfig
 from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
 from worldmodel.models.equivariance import shift_and_shrink
+from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
-from worldmodel.models.tokenizer import Tokenizer, reconstruction_loss
+from worldmodel.models.tokenizer import reconstruction_loss
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Batch
 
@@ -76,31 +77,33 @@ class Stage(lightning.LightningModule):
 class TokenizerStage(Stage):
     """Trains the autoencoder to reconstruct pictures, with noise on its latents, and its decoder alone at the end."""
 
-    def __init__(self, tokenizer: Tokenizer, config: StageConfig, seed: int) -> None:
+    def __init__(self, tokenizer: FrameTokenizer, config: StageConfig, seed: int) -> None:
         super().__init__(tokenizer, config, seed)
         both, decoder = self._train_both, self._train_decoder
         self._both = torch.compile(both, dynamic=False) if config.compile else both
         self._decoder = torch.compile(decoder, dynamic=False) if config.compile else decoder
 
     def _train_both(self, pixels: Tensor, previous: Tensor) -> Tensor:
-        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         latents = tokenizer.bottleneck(pixels)
         noisy = latents + LATENT_NOISE * torch.randn_like(latents)
         loss = self._error(noisy, pixels, previous)
         if self.config.equivariance:
             for moved, pictures in shift_and_shrink(noisy, [pixels, previous]):
-                loss = loss + self.config.equivariance * self._error(moved, *pictures)
+                loss = loss + self.config.equivariance * self._error(moved, pictures[0], pictures[1])
         return loss
 
     def _train_decoder(self, pixels: Tensor, previous: Tensor) -> Tensor:
-        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        """Squared error only, without noise: what is measured in the end."""
+        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         with torch.no_grad():
             latents = tokenizer.bottleneck(pixels)
-        return self._error(latents + LATENT_NOISE * torch.randn_like(latents), pixels, previous)
+        return self._error(latents, pixels, previous, absolute=0.0)
 
-    def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor) -> Tensor:
-        tokenizer: Tokenizer = self.network  # pyright: ignore[reportAssignmentType]
-        return reconstruction_loss(tokenizer.reconstruct(latents), pixels, previous, self.config.changed_weight)
+    def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor, absolute: float = 0.3) -> Tensor:
+        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        decoded = tokenizer.reconstruct(latents)
+        return reconstruction_loss(decoded, pixels, previous, self.config.changed_weight, absolute)
 
     def loss(self, step: int, content: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         pixels, previous = (rearrange(frames, "n h w c -> n c h w").float() / 255.0 for frames in content)

@@ -44,10 +44,20 @@ def of_run(config: RecipeConfig, output: Path) -> Hashes:
     """Returns what all stages of a finished run, and the model that it began with, learnt from."""
     stages = [_of_checkpoint(output / name / "checkpoint", list(config.datasets)) for name in config.stages]
     before: Hashes = {}
-    if config.init is not None:
-        noted = _of_checkpoint(checkpoint.find(config.init), ["all of it"])
-        before = {f"{config.init}: {name}": hashes for name, hashes in noted.items()}
+    for source, folder in _earlier(config, output).items():
+        noted = _of_checkpoint(folder, ["all of it"])
+        before |= {f"{source}: {name}": hashes for name, hashes in noted.items()}
     return merge([before, *stages])
+
+
+def _earlier(config: RecipeConfig, output: Path) -> dict[str, Path]:
+    """Checkpoints of this package that a run began with, for the whole model or for its tokenizer."""
+    names = [config.init]
+    if config.tokenizer is not None:
+        last = json.loads((output / list(config.stages)[-1] / "checkpoint" / "config.json").read_text())
+        if not last["model"]["tokenizer"]["architecture"]:
+            names.append(config.tokenizer)
+    return {name: checkpoint.find(name) for name in names if name is not None}
 
 
 def merge(parts: Sequence[Mapping[str, list[str] | None]]) -> Hashes:

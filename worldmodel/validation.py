@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from worldmodel.data.action_groups import join_actions
 from worldmodel.data.cache import Recordings
 from worldmodel.metrics import FrameError, changed_mask
+from worldmodel.models.frame_tokenizer import FrameTokenizer, covering
 from worldmodel.models.sampling import Rollout
-from worldmodel.models.tokenizer import Tokenizer
 from worldmodel.models.world_model import WorldModel
 from worldmodel.stages import Stage
 
-CONTEXT, HORIZON = 4, 8
+CONTEXT, HORIZON = 4, 8  # frames; the context is rounded up to what latents can span
 
 
 class ValidateTokenizer:
@@ -35,7 +36,7 @@ class ValidateTokenizer:
 
     @torch.no_grad()
     def __call__(self, stage: Stage) -> dict[str, float]:
-        tokenizer: Tokenizer = stage.average  # pyright: ignore[reportAssignmentType]
+        tokenizer: FrameTokenizer = stage.average  # pyright: ignore[reportAssignmentType]
         result = {}
         for name, pairs in self.pairs:
             error = FrameError(1)
@@ -53,7 +54,7 @@ class ValidateDreams:
 
     Args:
         model: its tokenizer decodes; the stage's averaged backbone dreams.
-        recordings: encoded datasets.
+        recordings: datasets counted in frames, encoded where a latent is a frame.
         episodes: per dataset, the held-out episodes.
         actions_known: False dreams without actions.
         count: windows per dataset.
@@ -69,9 +70,10 @@ class ValidateDreams:
         count: int = 16,
     ) -> None:
         self.model, self.actions_known = model, actions_known
+        self.context = covering(CONTEXT, model.frames_per_latent)
         self.sets = []
         for dataset, held in zip(recordings, episodes, strict=True):
-            length = CONTEXT + HORIZON
+            length = self.context + HORIZON
             fits = [(dataset.starts[e], dataset.starts[e + 1] - length) for e in held]
             starts = [
                 np.linspace(low, high, max(1, count // len(fits))).astype(int) for low, high in fits if high >= low
@@ -83,12 +85,10 @@ class ValidateDreams:
     def __call__(self, stage: Stage) -> dict[str, float]:
         result = {}
         for dataset, starts in self.sets:
-            windows = starts[:, None] + np.arange(CONTEXT + HORIZON)
+            windows = starts[:, None] + np.arange(self.context + HORIZON)
             true = np.stack([dataset.frames[row[0] : row[-1] + 1] for row in windows])
-            assert dataset.latents is not None
-            latents = torch.from_numpy(dataset.latents[windows].astype(np.float32)).to(stage.device)
-            dreamed = self._dream(stage, dataset, windows, latents)
-            last, future = true[:, CONTEXT - 1], true[:, CONTEXT:]
+            dreamed = self._dream(stage, dataset, windows, true[:, : self.context])
+            last, future = true[:, self.context - 1], true[:, self.context :]
             changed = changed_mask(future, last)
             for name, guess in (("", dreamed), ("copy_last/", np.repeat(last[:, None], HORIZON, 1))):
                 error = FrameError(HORIZON)
@@ -96,16 +96,25 @@ class ValidateDreams:
                 result[f"{dataset.name}/{name}changed_psnr_db"] = error.changed_psnr_db or np.nan
         return result
 
-    def _dream(self, stage: Stage, dataset: Recordings, windows: np.ndarray, latents: torch.Tensor) -> np.ndarray:
-        body = self.model.embodiment_index(dataset.spec.name)
+    def _dream(self, stage: Stage, dataset: Recordings, windows: np.ndarray, context: np.ndarray) -> np.ndarray:
+        model, n = self.model, self.model.frames_per_latent
+        body = model.embodiment_index(dataset.spec.name)
         bodies = torch.full((len(windows),), body, device=stage.device)
-        rollout = Rollout(stage.average, bodies, self.model.config.objective.skip_variance)  # pyright: ignore
-        size = self.model.backbone.action_size - dataset.actions.shape[-1]
-        led = np.pad(dataset.actions[windows - 1], ((0, 0), (0, 0), (0, size)))
+        rollout = Rollout(stage.average, bodies, model.config.objective.skip_variance)  # pyright: ignore
+        joined = join_actions(dataset.actions[windows[:, :-1]], n)
+        size = model.backbone.action_size - joined.shape[-1]
+        led = np.pad(joined, ((0, 0), (1, 0), (0, size)))  # to the first latent none led
         actions = torch.from_numpy(led).to(stage.device) if self.actions_known else None
-        rollout.observe(latents[:, :CONTEXT], None if actions is None else actions[:, :CONTEXT])
-        steps = self.model.config.sampling_steps
-        frames = [
-            rollout.dream(None if actions is None else actions[:, t], steps) for t in range(CONTEXT, CONTEXT + HORIZON)
+        latents = self._encode(dataset, windows, context).to(stage.device)
+        seen, steps = latents.shape[1], model.config.sampling_steps
+        rollout.observe(latents, None if actions is None else actions[:, :seen])
+        dreamed = [
+            rollout.dream(None if actions is None else actions[:, t], steps) for t in range(seen, joined.shape[1] + 1)
         ]
-        return self.model.decode(torch.stack(frames, 1))
+        return model.decode_after(latents, torch.stack(dreamed, 1), HORIZON)
+
+    def _encode(self, dataset: Recordings, windows: np.ndarray, context: np.ndarray) -> torch.Tensor:
+        """Latents of the context: those of the cache, or of clips that begin with the window."""
+        if dataset.latents is None:
+            return self.model.encode(context)
+        return torch.from_numpy(dataset.latents[windows[:, : self.context]].astype(np.float32))

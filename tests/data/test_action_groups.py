@@ -1,6 +1,7 @@
 import numpy as np
 
-from worldmodel.data.action_groups import group_actions
+from tests.dot_world import DOT
+from worldmodel.data.action_groups import group_actions, group_body, join_actions, split_actions
 
 
 def test_groups_lead_from_one_latent_to_the_next() -> None:
@@ -31,3 +32,26 @@ def test_no_action_dimension() -> None:
     grouped, known = group_actions(np.zeros((5, 0), np.float32), np.zeros(5, bool), 4)
     assert grouped.shape == (2, 0)
     assert not known.any()
+
+
+def test_joining_is_undone_by_splitting() -> None:
+    actions = np.random.default_rng(0).random((2, 6, 3), np.float32)
+    joined = join_actions(actions, 4)
+    assert joined.shape == (2, 2, 12)
+    again = split_actions(joined, 4)
+    np.testing.assert_array_equal(again[:, :6], actions)
+    np.testing.assert_array_equal(again[:, 6:], np.repeat(actions[:, -1:], 2, 1))
+    np.testing.assert_array_equal(split_actions(join_actions(actions, 1), 1), actions)
+    assert join_actions(actions[:, :0], 4).shape == (2, 0, 12)
+
+
+def test_a_grouped_body_keeps_limits_and_places() -> None:
+    body = group_body(DOT, 3)
+    assert group_body(DOT, 1) is DOT
+    assert (body.name, body.fps, body.state_low) == ("dot", DOT.fps / 3, DOT.state_low)
+    assert body.action.names == ("x 0", "y 0", "x 1", "y 1", "x 2", "y 2")
+    assert body.action.points == ((0, 1), (2, 3), (4, 5))
+    actions = np.random.default_rng(0).uniform(0, 32, (1, 6, 2)).astype(np.float32)
+    np.testing.assert_allclose(
+        body.action.normalise(join_actions(actions, 3)), join_actions(DOT.action.normalise(actions), 3)
+    )

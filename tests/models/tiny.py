@@ -16,6 +16,7 @@ ARM = EmbodimentSpec(
     [64.0, 32.0],
 )
 GRIPPER = EmbodimentSpec("gripper", ActionSpec((ActionDim("a"), ActionDim("b"), ActionDim("shut", "binary"))))
+BODIES = [ARM, GRIPPER]
 CONFIG = BackboneConfig(width=32, layers=4, heads=2, time_every=2, window=4, act_window=3, chunk=6, chunk_tokens=2)
 
 

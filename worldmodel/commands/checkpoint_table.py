@@ -33,9 +33,13 @@ def show_checkpoint(name: str) -> None:
     for part in sorted({key.split(".")[0] for key in sizes}):
         count = sum(size for key, size in sizes.items() if key.split(".")[0] == part)
         table.add_row(f"  {part}", f"{count / 1e6:.2f} M")
-    table.add_row("frames", f"{config.width}x{config.height} px, {config.backbone.window} remembered")
-    table.add_row("actions per chunk", str(config.backbone.chunk))
-    table.add_row("sampling steps per frame", str(config.sampling_steps))
+    if config.tokenizer.architecture:
+        table.add_row("tokenizer", f"{config.tokenizer.architecture['_class_name']}, from elsewhere")
+    n = config.tokenizer.frames_per_latent
+    remembered = 1 + (config.backbone.window - 1) * n
+    table.add_row("frames", f"{config.width}x{config.height} px, {remembered} remembered, {n} per latent")
+    table.add_row("actions per chunk", str(n * config.backbone.chunk))
+    table.add_row("sampling steps per latent", str(config.sampling_steps))
     for spec in embodiments:
         dims = ", ".join(f"{dim.name} {dim.low:g} to {dim.high:g} {dim.unit}".strip() for dim in spec.action.dims)
         table.add_row(

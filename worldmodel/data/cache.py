@@ -19,7 +19,7 @@ from rich.progress import track
 
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.quality import Damage, read_good, write_quarantine
-from worldmodel.models.tokenizer import Tokenizer
+from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
 
 
@@ -62,7 +62,7 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def weights_key(tokenizer: Tokenizer) -> str:
+def weights_key(tokenizer: FrameTokenizer) -> str:
     """A hash of the tokenizer's weights."""
     digest = hashlib.sha256()
     for value in tokenizer.state_dict().values():
@@ -203,7 +203,7 @@ def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, wid
 
 
 @torch.no_grad()
-def encode_recordings(recordings: Recordings, tokenizer: Tokenizer, folder: Path) -> None:
+def encode_recordings(recordings: Recordings, tokenizer: FrameTokenizer, folder: Path) -> None:
     """Fills ``recordings.latents``, from the cache if the same frames were encoded with the same weights before."""
     source = Path(recordings.frames.file.filename).stem
     path = folder / f"{source}-{weights_key(tokenizer)}.latents.hdf5"

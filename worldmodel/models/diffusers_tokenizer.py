@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from worldmodel.models.frame_tokenizer import FrameTokenizer, pictures_of, pixels_of
+from worldmodel.models.frame_tokenizer import FrameTokenizer, in_parts, pictures_of, pixels_of
 from worldmodel.types import InputError
 
 
@@ -24,17 +24,17 @@ class TinyTokenizer(FrameTokenizer):
     def __init__(self, autoencoder: AutoencoderTiny) -> None:
         config = autoencoder.config
         downsample = 2 ** (len(config["encoder_block_out_channels"]) - 1)
-        super().__init__(config["latent_channels"], downsample, json.loads(autoencoder.to_json_string()))
+        super().__init__(config["latent_channels"], downsample, _architecture(autoencoder))
         self.autoencoder = autoencoder
         self.latent_mean.fill_(config["shift_factor"])
         self.latent_std.fill_(1.0 / config["scaling_factor"])
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (faster convolutions on CPU)
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
-        return self.autoencoder.encode(2.0 * pixels - 1.0, return_dict=False)[0]
+        return in_parts(lambda part: self.autoencoder.encode(part, return_dict=False)[0], 2.0 * pixels - 1.0)
 
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
-        return (self.autoencoder.decode(latents, return_dict=False)[0] + 1.0) / 2.0
+        return (in_parts(lambda part: self.autoencoder.decode(part, return_dict=False)[0], latents) + 1.0) / 2.0
 
 
 class WanTokenizer(FrameTokenizer):
@@ -47,17 +47,17 @@ class WanTokenizer(FrameTokenizer):
 
     def __init__(self, autoencoder: AutoencoderKLWan) -> None:
         config = autoencoder.config
-        super().__init__(config["z_dim"], config["scale_factor_spatial"], json.loads(autoencoder.to_json_string()))
+        super().__init__(config["z_dim"], config["scale_factor_spatial"], _architecture(autoencoder))
         self.frames_per_latent = config["scale_factor_temporal"]
         self.autoencoder = autoencoder
         self.latent_mean.copy_(torch.tensor(config["latents_mean"]))
         self.latent_std.copy_(torch.tensor(config["latents_std"]))
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
-        return self._encode(pixels[:, :, None])[:, :, 0]
+        return in_parts(self._encode, pixels[:, :, None])[:, :, 0]
 
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
-        return self._decode(latents[:, :, None])[:, :, 0]
+        return in_parts(self._decode, latents[:, :, None])[:, :, 0]
 
     def encode_clips(self, frames: UInt8[Tensor, "b t h w 3"]) -> Float[Tensor, "b tl hl wl c"]:
         """Encodes clips of 1 + k ``frames_per_latent`` frames to 1 + k normalised latents.
@@ -86,6 +86,12 @@ class WanTokenizer(FrameTokenizer):
         return (self.autoencoder.decode(latents, return_dict=False)[0] + 1.0) / 2.0
 
 
+def _architecture(autoencoder: AutoencoderTiny | AutoencoderKLWan) -> dict[str, Any]:
+    """Its configuration, but not the folder that it came from."""
+    values = json.loads(autoencoder.to_json_string())
+    return {key: value for key, value in values.items() if key != "_name_or_path"}
+
+
 KINDS = {"AutoencoderTiny": (AutoencoderTiny, TinyTokenizer), "AutoencoderKLWan": (AutoencoderKLWan, WanTokenizer)}
 
 
@@ -110,6 +116,15 @@ def load_diffusers(folder: Path, name: str) -> TinyTokenizer | WanTokenizer:
 
 
 def empty_diffusers(architecture: dict[str, Any]) -> TinyTokenizer | WanTokenizer:
-    """The tokenizer that ``architecture`` describes, with random weights."""
-    autoencoder, tokenizer = KINDS[architecture["_class_name"]]
-    return tokenizer(autoencoder.from_config(architecture))
+    """The tokenizer that ``architecture`` describes, with random weights.
+
+    Raises:
+        InputError: it describes no network of that class.
+    """
+    name = architecture["_class_name"]
+    autoencoder, tokenizer = KINDS[name]
+    try:
+        return tokenizer(autoencoder.from_config(architecture))
+    except (ValueError, RuntimeError, KeyError, TypeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"tokenizer.architecture: describes no {name} ({reason})") from error

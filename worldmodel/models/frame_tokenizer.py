@@ -5,6 +5,7 @@ statistics travel with the weights.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -76,6 +77,16 @@ class FrameTokenizer(nn.Module, ABC):
         return self.decode(latents)
 
 
+def fitting(frames: int, frames_per_latent: int) -> int:
+    """The largest 1 + a multiple of ``frames_per_latent`` that is no more than ``frames``; of 0 frames, 0."""
+    return frames - (frames - 1) % frames_per_latent if frames else 0
+
+
+def covering(frames: int, frames_per_latent: int) -> int:
+    """The smallest 1 + a multiple of ``frames_per_latent`` that is no less than ``frames``."""
+    return frames + -(frames - 1) % frames_per_latent
+
+
 def check_size(height: int, width: int) -> None:
     """Raises InputError unless both sides are divisible by 16 (8x tokenizer, patches of 2)."""
     if height % 16 or width % 16:
@@ -90,6 +101,11 @@ def pixels_of(frames: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
     """
     check_size(*frames.shape[1:3])
     return rearrange(frames, "n h w c -> n c h w").float() / 255.0
+
+
+def in_parts(network: Callable[[Tensor], Tensor], values: Float[Tensor, "n ..."], size: int = 16) -> Tensor:
+    """Applies a network to a few pictures at a time: those from elsewhere have many channels at full resolution."""
+    return torch.cat([network(part) for part in values.split(size)])
 
 
 def pictures_of(pixels: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n h w 3"]:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from worldmodel.models.frame_tokenizer import FrameTokenizer
+from worldmodel.models.frame_tokenizer import FrameTokenizer, in_parts
 from worldmodel.types import InputError
 
 CHANNELS, WIDTH, DOWNSAMPLE = 32, 64, 8
@@ -72,10 +72,10 @@ class Taef2(FrameTokenizer):
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (faster convolutions on CPU)
 
     def bottleneck(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c hl wl"]:
-        return self.encoder(pixels)
+        return in_parts(self.encoder, pixels)
 
     def reconstruct(self, latents: Float[Tensor, "n c hl wl"]) -> Float[Tensor, "n 3 h w"]:
-        return self.decoder(3.0 * torch.tanh(latents / 3.0))
+        return in_parts(self.decoder, 3.0 * torch.tanh(latents / 3.0))
 
 
 def holds_taef2(folder: Path) -> bool:

@@ -4,7 +4,8 @@ It knows pictures only: no time, no actions. Latents stay one to one with frames
 Source: shape after TAESD (https://github.com/madebyollin/taesd), reduced for 64-160 px.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -25,6 +26,9 @@ class TokenizerConfig:
         width: channels of the convolutions at the two coarser levels.
         stem_width: channels at half resolution, where most of the arithmetic is.
         blocks: residual blocks at the coarsest level (encoder and decoder each).
+        frames_per_latent: frames that a latent spans after the first one, which stands alone; ours take 1.
+        architecture: of a tokenizer from elsewhere, see `worldmodel.models.tokenizers`; of it ``channels``,
+            ``downsample`` and ``frames_per_latent`` tell as well, the rest is without meaning. Empty for ours.
     """
 
     channels: int = 16
@@ -32,10 +36,16 @@ class TokenizerConfig:
     width: int = 64
     stem_width: int = 32
     blocks: int = 2
+    frames_per_latent: int = 1
+    architecture: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.architecture:
+            return
         if self.downsample not in (4, 8):
             raise InputError(f"tokenizer.downsample: found {self.downsample}, wanted 4 or 8")
+        if self.frames_per_latent != 1:
+            raise InputError(f"tokenizer.frames_per_latent: found {self.frames_per_latent}, ours takes 1")
 
 
 class ResidualBlock(nn.Module):
@@ -97,8 +107,9 @@ def reconstruction_loss(
     pixels: Float[Tensor, "n 3 h w"],
     previous: Float[Tensor, "n 3 h w"],
     changed_weight: float = 20.0,
+    absolute: float = 0.3,
 ) -> Shaped[Tensor, ""]:
-    """0.3 L1 + 2 MSE with pixels that changed since the previous frame weighted up, weights normalised to mean one.
+    """2 MSE + ``absolute`` L1 with pixels that changed since the previous frame weighted up, weights of mean one.
 
     Small moving things (a pusher of 3 pixels) are what actions move; plain losses drop them first.
     """
@@ -106,4 +117,4 @@ def reconstruction_loss(
     weight = 1.0 + (changed_weight - 1.0) * changed
     weight = weight / weight.mean()
     error = decoded - pixels
-    return (weight * (0.3 * error.abs() + 2.0 * error.square())).mean()
+    return (weight * (absolute * error.abs() + 2.0 * error.square())).mean()

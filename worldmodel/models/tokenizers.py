@@ -11,9 +11,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.taef2 import Taef2, holds_taef2, load_taef2
+from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import InputError
 
 ON_THE_HUB = {"taef2": "madebyollin/taef2"}
+LICENCES = {"taef2": "MIT"}
 DIFFUSERS = ("AutoencoderTiny", "AutoencoderKLWan")
 # A pipeline keeps its autoencoder in vae; the rest of it, many GB, is not fetched.
 FILES = ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors", "taef2.safetensors", "vae/*")
@@ -47,6 +49,27 @@ def load_tokenizer(name: str | os.PathLike[str]) -> FrameTokenizer:
         if "format_version" in values:
             return checkpoint.load(place).tokenizer
     raise InputError(f"{name}: found no tokenizer, wanted a checkpoint, TAEF2's weights, or {' or '.join(DIFFUSERS)}")
+
+
+def describe(tokenizer: FrameTokenizer) -> TokenizerConfig:
+    """The configuration from which `make_tokenizer` makes a tokenizer again, without its weights."""
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer.config
+    return TokenizerConfig(
+        channels=tokenizer.channels,
+        downsample=tokenizer.downsample,
+        frames_per_latent=tokenizer.frames_per_latent,
+        architecture=tokenizer.architecture,
+    )
+
+
+def make_tokenizer(config: TokenizerConfig) -> FrameTokenizer:
+    """A tokenizer with random weights: ours, or one from elsewhere where there is an ``architecture``.
+
+    Raises:
+        InputError: an unknown architecture, or ``diffusers`` is not installed.
+    """
+    return empty_tokenizer(config.architecture) if config.architecture else Tokenizer(config)
 
 
 def empty_tokenizer(architecture: dict[str, Any]) -> FrameTokenizer:

@@ -1,4 +1,9 @@
-"""The world-action model as people use it: pictures and actions in their own units in, pictures and actions out."""
+"""The world-action model as people use it: pictures and actions in their own units in, pictures and actions out.
+
+Outside, time is counted in frames. Inside, the backbone counts latents: where the tokenizer takes n > 1 frames per
+latent, it is given n actions of a body as one (see `worldmodel.data.action_groups`), and a context must hold
+1 + m n frames, so that older ones are left out.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +14,14 @@ from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from worldmodel.data.action_groups import group_body, join_actions, split_actions
 from worldmodel.models import sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
-from worldmodel.models.frame_tokenizer import check_size
+from worldmodel.models.frame_tokenizer import check_size, fitting
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout
-from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
+from worldmodel.models.tokenizer import TokenizerConfig
+from worldmodel.models.tokenizers import make_tokenizer
 from worldmodel.types import EmbodimentSpec, InputError
 
 
@@ -28,7 +35,7 @@ class WorldModelConfig:
         tokenizer: the autoencoder.
         backbone: the transformer.
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
-        sampling_steps: Euler steps per dreamed frame unless told otherwise.
+        sampling_steps: Euler steps per dreamed latent unless told otherwise.
         action_steps: Euler steps per action chunk or inferred action.
     """
 
@@ -42,10 +49,12 @@ class WorldModelConfig:
 
     def __post_init__(self) -> None:
         check_size(self.height, self.width)
-        cells = self.height // self.tokenizer.downsample, self.width // self.tokenizer.downsample
-        if cells[0] % self.backbone.patch or cells[1] % self.backbone.patch:
+        downsample, patch = self.tokenizer.downsample, self.backbone.patch
+        cell = downsample * patch
+        if self.height % cell or self.width % cell:
             raise InputError(
-                f"backbone.patch: found {self.backbone.patch}, wanted a divisor of the {cells} latent grid"
+                f"frame size {self.height}x{self.width}: wanted height and width divisible by {cell} "
+                f"(the tokenizer's {downsample} pixels per latent cell, times backbone.patch {patch})"
             )
 
 
@@ -56,10 +65,11 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         self.embodiments = list(embodiments)
-        self.tokenizer = Tokenizer(config.tokenizer)
+        self.tokenizer = make_tokenizer(config.tokenizer)
+        bodies = [group_body(body, config.tokenizer.frames_per_latent) for body in self.embodiments]
         cell = config.tokenizer.downsample * config.backbone.patch
         grid = (config.height // cell, config.width // cell)
-        self.backbone = Backbone(config.backbone, self.embodiments, config.tokenizer.channels, grid)
+        self.backbone = Backbone(config.backbone, bodies, config.tokenizer.channels, grid)
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -67,18 +77,23 @@ class WorldModel(nn.Module):
         return self.config.height, self.config.width
 
     @property
+    def frames_per_latent(self) -> int:
+        """Frames that a latent spans after the first one, which stands alone."""
+        return self.config.tokenizer.frames_per_latent
+
+    @property
     def context_frames(self) -> int:
         """Frames worth remembering when acting or dreaming."""
-        return self.config.backbone.window
+        return 1 + (self.config.backbone.window - 1) * self.frames_per_latent
 
     @property
     def chunk_length(self) -> int:
         """Actions in a policy chunk."""
-        return self.config.backbone.chunk
+        return self.config.backbone.chunk * self.frames_per_latent
 
     @property
     def sampling_steps(self) -> int:
-        """Euler steps per dreamed frame unless told otherwise."""
+        """Euler steps per dreamed latent unless told otherwise."""
         return self.config.sampling_steps
 
     def embodiment_index(self, name: str | None = None) -> int:
@@ -95,11 +110,12 @@ class WorldModel(nn.Module):
         return names.index(name)
 
     @torch.no_grad()
-    def encode(self, frames: Shaped[np.ndarray, "b t h w 3"]) -> Float[Tensor, "b t hl wl c"]:
+    def encode(self, frames: Shaped[np.ndarray, "b t h w 3"]) -> Float[Tensor, "b tl hl wl c"]:
         """Encodes pictures to normalised latents.
 
         Raises:
-            InputError: the pictures are not uint8, or not of this model's size.
+            InputError: the pictures are not uint8, not of this model's size, or not 1 + a multiple of
+                ``frames_per_latent``.
         """
         if frames.dtype != np.uint8 or frames.shape[-3:] != (*self.frame_size, 3):
             raise InputError(
@@ -107,12 +123,25 @@ class WorldModel(nn.Module):
                 f"{self.config.width}, 3)"
             )
         pictures = torch.as_tensor(np.ascontiguousarray(frames)).to(self.tokenizer.latent_mean.device)
-        return torch.cat([self.tokenizer.encode(part) for part in pictures.split(4)])
+        return torch.cat([self.tokenizer.encode_clips(part) for part in pictures.split(4)])
 
     @torch.no_grad()
-    def decode(self, latents: Float[Tensor, "b t hl wl c"]) -> UInt8[np.ndarray, "b t h w 3"]:
+    def decode(self, latents: Float[Tensor, "b tl hl wl c"]) -> UInt8[np.ndarray, "b t h w 3"]:
         """Decodes normalised latents to pictures."""
-        return torch.cat([self.tokenizer.decode(part) for part in latents.split(4)]).cpu().numpy()
+        return torch.cat([self.tokenizer.decode_clips(part) for part in latents.split(4)]).cpu().numpy()
+
+    def decode_after(
+        self, context: Float[Tensor, "b tc hl wl c"], dreamed: Float[Tensor, "b tl hl wl c"], count: int
+    ) -> UInt8[np.ndarray, "b k h w 3"]:
+        """Decodes the first ``count`` frames of what was dreamed after a context.
+
+        Where time is compressed, the decoder needs the context too: without it the first dreamed latent would pass
+        for a single frame.
+        """
+        if self.frames_per_latent == 1:
+            return self.decode(dreamed)[:, :count]
+        seen = 1 + (context.shape[1] - 1) * self.frames_per_latent
+        return self.decode(torch.cat([context, dreamed], 1))[:, seen : seen + count]
 
     @torch.no_grad()
     def imagine(
@@ -131,37 +160,39 @@ class WorldModel(nn.Module):
             context_frames: what was seen, oldest first.
             actions: what is done from the last context frame on, in the embodiment's own units.
             context_actions: what was done between the context frames (t - 1 of them), if known.
-            steps: Euler steps per frame.
-            seed: of the noise that frames start from.
+            steps: Euler steps per latent.
+            seed: of the noise that latents start from.
             embodiment: whose actions they are.
 
         Returns:
             The k frames that follow the context.
         """
         body = self.embodiment_index(embodiment)
-        latents = self.encode(context_frames)
+        recent = self._recent(context_frames)
+        latents = self.encode(recent)
         before = None
         if context_actions is not None:
-            self._check_actions(context_actions, body, len(latents), latents.shape[1] - 1)
-            before = F.pad(self._normalise(context_actions, body), (0, 0, 1, 0))
+            self._check_actions(context_actions, body, len(latents), context_frames.shape[1] - 1)
+            between = context_actions[:, context_frames.shape[1] - recent.shape[1] :]
+            before = F.pad(self._normalise(between, body), (0, 0, 1, 0))
         self._check_actions(actions, body, len(latents), actions.shape[1])
         rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
         rollout.observe(latents, before)
         steps = steps or self.config.sampling_steps
         planned = self._normalise(actions, body)
         dreamed = [rollout.dream(planned[:, index], steps) for index in range(planned.shape[1])]
-        return self.decode(torch.stack(dreamed, 1))
+        return self.decode_after(latents, torch.stack(dreamed, 1), actions.shape[1])
 
     @torch.no_grad()
     def imagine_video(
         self, context_frames: Shaped[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
     ) -> UInt8[np.ndarray, "b steps h w 3"]:
         """Dreams ``steps`` frames without knowing any action (``video``)."""
-        latents = self.encode(context_frames)
+        latents = self.encode(self._recent(context_frames))
         rollout = self.rollout(len(latents), seed=seed)
         rollout.observe(latents)
-        dreamed = [rollout.dream(None, self.config.sampling_steps) for _ in range(steps)]
-        return self.decode(torch.stack(dreamed, 1))
+        dreamed = [rollout.dream(None, self.config.sampling_steps) for _ in range(self._latents(steps))]
+        return self.decode_after(latents, torch.stack(dreamed, 1), steps)
 
     @torch.no_grad()
     def imagine_joint(
@@ -174,19 +205,30 @@ class WorldModel(nn.Module):
     ) -> tuple[UInt8[np.ndarray, "b steps h w 3"], Float32[np.ndarray, "b steps a"]]:
         """Dreams ``steps`` frames and the actions that lead to them together (``joint``)."""
         body = self.embodiment_index(embodiment)
-        latents = self.encode(context_frames)
+        latents = self.encode(self._recent(context_frames))
         rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
         rollout.observe(latents)
-        pairs = [rollout.dream_jointly(self.config.sampling_steps) for _ in range(steps)]
+        pairs = [rollout.dream_jointly(self.config.sampling_steps) for _ in range(self._latents(steps))]
         frames, actions = (torch.stack(parts, 1) for parts in zip(*pairs, strict=True))
-        return self.decode(frames), self._denormalise(actions, body)
+        return self.decode_after(latents, frames, steps), self._denormalise(actions, body)[:, :steps]
 
     @torch.no_grad()
     def infer_actions(
         self, frames: Shaped[np.ndarray, "b t h w 3"], *, embodiment: str | None = None
     ) -> Float32[np.ndarray, "b t-1 a"]:
-        """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units."""
-        body = self.embodiment_index(embodiment)
+        """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units.
+
+        Where time is compressed and frames are left over at the end, their actions are read from the last frames that
+        do fit; of fewer than that, the last one is repeated.
+        """
+        body, count = self.embodiment_index(embodiment), frames.shape[1] - 1
+        if left := count % self.frames_per_latent:
+            if count < self.frames_per_latent:
+                frames = np.concatenate([frames, np.repeat(frames[:, -1:], self.frames_per_latent - count, 1)], 1)
+                return self.infer_actions(frames, embodiment=embodiment)[:, :count]
+            first = self.infer_actions(frames[:, :-left], embodiment=embodiment)
+            last = self.infer_actions(frames[:, left:], embodiment=embodiment)
+            return np.concatenate([first, last[:, -left:]], 1)
         latents = self.encode(frames)
         actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2)
         return self._denormalise(actions[:, 1:], body)
@@ -218,7 +260,7 @@ class WorldModel(nn.Module):
         body = self.embodiment_index(embodiment)
         if text is not None:
             raise InputError("text: this model was trained without instructions, wanted None")
-        latents = self.encode(context_frames)
+        latents = self.encode(self._recent(context_frames))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
         known = None
         if state is not None:
@@ -229,7 +271,7 @@ class WorldModel(nn.Module):
             known = F.pad(known, (0, self.backbone.state_size - size))
         chunk = sampling.act(
             self.backbone,
-            latents[:, -self.context_frames :],
+            latents[:, -self.config.backbone.window :],
             known,
             self._bodies(len(latents), body),
             steps or self.config.action_steps,
@@ -238,9 +280,20 @@ class WorldModel(nn.Module):
         return self._denormalise(chunk, body)
 
     def rollout(self, batch: int, *, embodiment: str | None = None, seed: int = 0) -> Rollout:
-        """A fresh rollout on latents for ``batch`` dreams; the building block of everything above."""
+        """A fresh rollout on latents for ``batch`` dreams; the building block of everything above.
+
+        Its actions are normalised, and grouped where a latent spans several frames.
+        """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
         return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seed)
+
+    def _recent(self, frames: np.ndarray) -> np.ndarray:
+        """As many of the last frames as latents can span."""
+        return frames[:, frames.shape[1] - fitting(frames.shape[1], self.frames_per_latent) :]
+
+    def _latents(self, frames: int) -> int:
+        """How many further latents span so many further frames."""
+        return -(-frames // self.frames_per_latent)
 
     def _bodies(self, batch: int, body: int) -> Tensor:
         return torch.full((batch,), body, device=self.tokenizer.latent_mean.device)
@@ -253,10 +306,12 @@ class WorldModel(nn.Module):
             raise InputError("actions: found NaN or infinity, wanted finite numbers")
 
     def _normalise(self, actions: np.ndarray, body: int) -> Tensor:
-        spec = self.embodiments[body].action
-        values = torch.as_tensor(spec.normalise(actions), device=self.tokenizer.latent_mean.device)
-        return F.pad(values, (0, self.backbone.action_size - len(spec)))
+        """Normalised actions, joined for every latent that they lead to."""
+        joined = join_actions(self.embodiments[body].action.normalise(actions), self.frames_per_latent)
+        values = torch.as_tensor(joined, device=self.tokenizer.latent_mean.device)
+        return F.pad(values, (0, self.backbone.action_size - values.shape[-1]))
 
     def _denormalise(self, actions: Tensor, body: int) -> np.ndarray:
-        spec = self.embodiments[body].action
-        return spec.denormalise(actions[..., : len(spec)].cpu().numpy())
+        """The reverse: one action per frame, in its own units."""
+        spec, n = self.embodiments[body].action, self.frames_per_latent
+        return spec.denormalise(split_actions(actions[..., : n * len(spec)].cpu().numpy(), n))
