@@ -24,6 +24,7 @@ from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Batch
 
 LATENT_NOISE = 0.05
+DECODER_CHANGED_WEIGHT = 8.0  # of pixels that changed, where the decoder learns alone
 
 
 class Stage(lightning.LightningModule):
@@ -98,12 +99,12 @@ class TokenizerStage(Stage):
         tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         with torch.no_grad():
             latents = tokenizer.bottleneck(pixels)
-        return self._error(latents, pixels, previous, absolute=0.0)
-
-    def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor, absolute: float = 0.3) -> Tensor:
-        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         decoded = tokenizer.reconstruct(latents)
-        return reconstruction_loss(decoded, pixels, previous, self.config.changed_weight, absolute)
+        return reconstruction_loss(decoded, pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
+
+    def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor) -> Tensor:
+        tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
+        return reconstruction_loss(tokenizer.reconstruct(latents), pixels, previous, self.config.changed_weight)
 
     def loss(self, step: int, content: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
         pixels, previous = (rearrange(frames, "n h w c -> n c h w").float() / 255.0 for frames in content)
