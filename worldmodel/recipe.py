@@ -15,6 +15,7 @@ from rich.console import Console
 from worldmodel import checkpoint, trained_on
 from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict, to_yaml
 from worldmodel.data.cache import Recordings, encode_recordings, key_of, load_recordings, quarantine_path
+from worldmodel.data.duplicates import duplicates_path, held_out_duplicates, read_duplicates
 from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
@@ -76,11 +77,17 @@ def open_recordings(config: RecipeConfig, output: Path, collect: Collect) -> lis
         path = dataset.path or str(output / "data" / name)
         if dataset.collect is not None:
             collect(dataset.collect, Path(path))
-        source = open_dataset(path, embodiment=dataset.embodiment)
-        recordings = load_recordings(name, source, output / "cache", config.model.height, config.model.width)
-        if damaged := read_quarantine(quarantine_path(output / "cache", name)):
-            where = quarantine_path(output / "cache", name)
+        source = open_dataset(path, embodiment=dataset.embodiment, cuts=dataset.cuts)
+        size = (config.model.height, config.model.width)
+        recordings = load_recordings(name, source, output / "cache", *size, camera=dataset.camera)
+        where = quarantine_path(output / "cache", name)
+        if damaged := read_quarantine(where):
             console.print(f"{name}: {len(damaged)} of {len(source)} episodes left out as damaged, see {where}")
+        where = duplicates_path(output / "cache", name)
+        train, held = split(recordings.episodes, dataset.held_out)
+        if found := held_out_duplicates(where, recordings, train, held):
+            told = f"{len(found)} of {len(held)} held-out episodes repeat training episodes and are left out"
+            console.print(f"{name}: {told}, see {where}")
         result.append(recordings)
     return result
 
@@ -106,7 +113,9 @@ def train_stage(
     """Trains one stage in place and writes its checkpoint."""
     begin, folder = time.time(), output / name
     splits = [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
-    train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
+    repeats = [read_duplicates(duplicates_path(output / "cache", r.name)) for r in recordings]
+    train = [parts[0] for parts in splits]
+    held = [np.setdiff1d(parts[1], [d.episode for d in found]) for parts, found in zip(splits, repeats, strict=True)]
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
         module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)

@@ -24,7 +24,7 @@ TIME_TOLERANCE_S = 0.0015  # Matroska counts in ms
 UNSTEADY = 0.25  # an interval that differs from the usual one by this share of it makes a rate a varying one
 
 Pictures = UInt8[np.ndarray, "t h w 3"]
-DAMAGE = (decord.DECORDError, av.FFmpegError, RuntimeError, ValueError, IndexError)
+DAMAGE = (decord.DECORDError, av.FFmpegError, RuntimeError, ValueError, IndexError, MemoryError)
 
 
 class _Decord:
@@ -87,7 +87,7 @@ class Clip:
     Args:
         path: the file.
 
-    Every method raises an InputError if the file is truncated, empty or no video.
+    Every method raises an InputError if the file is truncated, empty or no video, or tells no rate.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +102,10 @@ class Clip:
 
     @cached_property
     def _ticks(self) -> tuple[float, Int64[np.ndarray, "t"]]:
-        return steady(self._decoder.times, self._decoder.fps)
+        fps, shown = steady(self._decoder.times, self._decoder.fps)
+        if not 0.0 < fps < np.inf:
+            raise InputError(f"{self.path}: {fps} frames per second, wanted a positive number")
+        return fps, shown
 
     @property
     def fps(self) -> float:
