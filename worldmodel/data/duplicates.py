@@ -7,10 +7,10 @@ pi (SimHash; Charikar, Similarity estimation techniques from rounding algorithms
 the hashes of `PROBES` moments, spread over one, lie on average within `CLOSE` of those of the other at the same
 distances in time, for some shift that covers more than half of the moments.
 
-Measured at 64x64 px (Push-T) and 160x96 px (DROID): the closest of 34,410 ordered pairs of human demonstrations of Push-T
-lie 0.29 apart, of 3,540 pairs of DROID clips 0.37; none is taken for a copy. Of 12 episodes of each, all copies are
-found: encoded anew (H.264, crf 32; at most 0.14 apart), half the size (0.05), brighter by an eighth (0.09), without the
-first fifth and the last tenth (0.00), and trimmed, brighter and encoded anew together (0.13).
+Measured at 64x64 px (Push-T) and 160x96 px (DROID): the closest of 34,410 ordered pairs of human demonstrations of
+Push-T lie 0.29 apart, of 3,540 pairs of DROID clips 0.37; none is taken for a copy. Of 12 episodes of each, all copies
+are found: encoded anew (H.264, crf 32; at most 0.14 apart), half the size (0.05), brighter by an eighth (0.09), without
+the first fifth and the last tenth (0.00), and trimmed, brighter and encoded anew together (0.13).
 
 Not compared: episodes with fewer than `LEAST_MOMENTS` moments in motion (still, or under `WINDOW` + 4 pictures), and
 copies at another frame rate, mirrored, or of less than half of an episode.
@@ -95,6 +95,7 @@ def find_duplicates(hashes: Sequence[MotionHash], originals: Sequence[MotionHash
     """
     best: dict[int, Duplicate] = {}
     probes = [_probes(item.moving) for item in hashes]
+    wanted = [_signs(item)[moments] for item, moments in zip(hashes, probes, strict=True)]
     for block in batched(enumerate(hashes if originals is None else originals), AT_ONCE):
         signs = np.concatenate([_signs(item) for _, item in block])
         owner = np.repeat([number for number, _ in block], [len(item.moving) for _, item in block])
@@ -102,8 +103,7 @@ def find_duplicates(hashes: Sequence[MotionHash], originals: Sequence[MotionHash
         for index, moments in enumerate(probes):
             if index < first or len(moments) < LEAST_MOMENTS or not len(owner):
                 continue
-            wanted = _signs(hashes[index])[moments]
-            distances = _aligned(0.5 - wanted @ signs.T / (2 * BITS), moments, owner)
+            distances = _aligned(0.5 - wanted[index] @ signs.T / (2 * BITS), moments, owner)
             if originals is None:
                 distances[owner >= index] = 1
             nearest = int(distances.argmin())
