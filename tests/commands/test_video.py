@@ -11,9 +11,10 @@ from tests import tiny_run
 from tests.commands.running import run
 from tests.data.making import make_episode
 from tests.data.test_cuts import scene
-from tests.data.test_manifest import write
 from worldmodel.commands.recipe_parts import HeldOut
 from worldmodel.config import DatasetConfig, RecipeConfig, StageConfig
+from worldmodel.data.embodiments import PUSHT
+from worldmodel.data.lerobot_writer import LeRobotWriter
 from worldmodel.data.open import open_dataset
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.recipe import open_recordings
@@ -73,10 +74,10 @@ def test_a_recipe_uses_the_camera_and_leaves_copies_out_of_validation(
         return scene(seed, 24, 2.0)[:, :32, :32].copy()
 
     cameras = [{"left": np.zeros((24, 32, 32, 3), np.uint8), "right": walk(seed)} for seed in (0, 1, 2, 1, 3, 4)]
-    write(
-        tmp_path / "set",
-        [make_episode(index, length=24, frames=frames) for index, frames in enumerate(cameras)],
-    )
+    writer = LeRobotWriter(tmp_path / "set", 10.0, PUSHT, 32, 32, ["left", "right"])
+    for index, frames in enumerate(cameras):
+        writer.add(make_episode(index, length=24, frames=frames))
+    writer.close()
     dataset = DatasetConfig(path=str(tmp_path / "set"), camera="right", held_out=0.34)
     config = RecipeConfig(
         "r", str(tmp_path / "run"), {"d": dataset}, {"tokenizer": StageConfig()}, model=WorldModelConfig(32, 32)
