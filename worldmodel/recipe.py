@@ -112,10 +112,8 @@ def train_stage(
 ) -> None:
     """Trains one stage in place and writes its checkpoint."""
     begin, folder = time.time(), output / name
-    splits = [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
-    repeats = [read_duplicates(duplicates_path(output / "cache", r.name)) for r in recordings]
-    train = [parts[0] for parts in splits]
-    held = [np.setdiff1d(parts[1], [d.episode for d in found]) for parts, found in zip(splits, repeats, strict=True)]
+    splits = [_split(config, r, output) for r in recordings]
+    train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
         module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)
@@ -153,6 +151,13 @@ def train_stage(
         model.backbone.load_state_dict(module.average.state_dict())
     training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
     checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
+
+
+def _split(config: RecipeConfig, recordings: Recordings, output: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Training episodes of a dataset, and the held-out ones that repeat none of them."""
+    train, held = split(recordings.episodes, config.datasets[recordings.name].held_out)
+    repeats = read_duplicates(duplicates_path(output / "cache", recordings.name))
+    return train, np.setdiff1d(held, [duplicate.episode for duplicate in repeats])
 
 
 @torch.no_grad()

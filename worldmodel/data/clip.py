@@ -61,7 +61,7 @@ class _Gif:
         begins, ends = [], []
         for frame in self._frames():
             begins.append(frame.time)
-            ends.append(frame.time + frame.duration * float(frame.time_base))
+            ends.append(frame.time + frame.duration * float(frame.time_base or 0))
         self.times = np.array([*begins, ends[-1]], np.float64)
         gaps = np.diff(self.times)
         self.fps = round(float(1 / np.median(gaps)), 3) if np.median(gaps) > 0 else 10.0
