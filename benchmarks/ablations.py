@@ -22,9 +22,6 @@ from rich.table import Table
 from worldmodel import checkpoint
 from worldmodel.commands.recipe_parts import HeldOut, collect
 from worldmodel.config import RecipeConfig, load_config
-from worldmodel.data.cache import quarantine_path
-from worldmodel.data.open import open_dataset
-from worldmodel.data.quality import read_quarantine
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.output import write_json
 from worldmodel.recipe import build_model, open_recordings, train_stage
@@ -98,9 +95,8 @@ def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int) -> di
     result["parameters"] = sum(p.numel() for p in model.backbone.parameters())
     model.eval().requires_grad_(False)
     for name, dataset in config.datasets.items():
-        damaged = read_quarantine(quarantine_path(run / "cache", name))
-        source = open_dataset(dataset.path or run / "data" / name, embodiment=dataset.embodiment)
-        metrics, _ = evaluate_dream(model, HeldOut(source, dataset.held_out, damaged), max_windows=windows)
+        source = HeldOut(dataset, name, run)
+        metrics, _ = evaluate_dream(model, source, max_windows=windows, camera=dataset.camera)
         frames = metrics["frames"]
         result[name] = {
             "gain_db": frames["changed_psnr_db"] - frames["copy_last"]["changed_psnr_db"],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 os.environ.update(
     XDG_DATA_HOME=tempfile.mkdtemp(prefix="worldmodel_tests_"),  # for fixtures of a wider scope than a test
+    XDG_CACHE_HOME=tempfile.mkdtemp(prefix="worldmodel_tests_"),
     SDL_VIDEODRIVER="dummy",
     PYGAME_HIDE_SUPPORT_PROMPT="1",
     MPLBACKEND="Agg",
@@ -26,7 +27,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
+for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    atexit.register(shutil.rmtree, os.environ[name], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

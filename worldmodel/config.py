@@ -48,7 +48,10 @@ class DatasetConfig:
         path: file, folder or Hub id; for a set with ``collect``, a folder (default: inside the run's folder).
         collect: how to make it, or None if it exists.
         embodiment: overrides what the recordings say of themselves.
-        held_out: share of episodes kept for validation, spread evenly; never trained on.
+        camera: which pictures are used, a camera's name or "tile" for all in one picture; None: the first camera.
+        cuts: split video clips at cuts, each scene an episode.
+        held_out: share of episodes kept for validation, spread evenly; never trained on. Those that show what
+            a training episode shows are not used at all (`worldmodel.data.duplicates`).
         labelled: share of training episodes whose actions are used; the others count as plain video.
         imitate: whether the policy learns from its actions (exploration teaches dreams, not what to do).
         licence: of the recordings, for the model card.
@@ -58,6 +61,8 @@ class DatasetConfig:
     path: str | None = None
     collect: CollectConfig | None = None
     embodiment: str | None = None
+    camera: str | None = None
+    cuts: bool = True
     held_out: float = 0.08
     labelled: float = 1.0
     imitate: bool = True

@@ -97,7 +97,7 @@ def evaluate_dream(
         max_windows: number of windows, fewer where the recordings are short.
         batch: windows dreamed at once.
         embodiment: whose episodes count; the source's first embodiment unless given.
-        camera: name of the camera; every episode's first unless given.
+        camera: see `camera_frames`; every episode's first unless given.
         sampling_steps: denoising steps per frame; the model's own number unless given.
         samples: number of windows to return for looking at.
         seed: chooses the windows and the noise.

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from rich.progress import track
 
+from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
-from worldmodel.rollout import camera_frames
 from worldmodel.types import Episode, EpisodeSource, InputError
 
 
@@ -53,7 +53,7 @@ def choose_windows(
         count: wanted number; fewer come back if the recordings are too short.
         frame_size: height and width that the frames are brought to.
         embodiment: episodes of others are skipped.
-        camera: name of the camera; every episode's first unless given.
+        camera: see `camera_frames`; every episode's first unless given.
         seed: moves the windows about.
         progress: show a progress bar.
 

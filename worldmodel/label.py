@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
-from worldmodel.rollout import Dreamer, camera_frames
+from worldmodel.rollout import Dreamer
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 WINDOW = 20  # frames seen at once, as the evaluation of actions.inverse_r2 does
@@ -20,7 +21,7 @@ def label_episode(model: Dreamer, episode: Episode, *, camera: str | None = None
     Args:
         model: reads the actions; its first embodiment is the body that acts in the recording.
         episode: the recording; actions that it may have are replaced.
-        camera: name of the camera to look through; the first unless given.
+        camera: to look through, see `camera_frames`; the first unless given.
 
     Raises:
         InputError: no such camera, fewer than two frames, or recorded at another rate than the body acts at.

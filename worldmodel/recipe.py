@@ -15,6 +15,7 @@ from rich.console import Console
 from worldmodel import checkpoint, trained_on
 from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict, to_yaml
 from worldmodel.data.cache import Recordings, key_of, load_recordings, quarantine_path
+from worldmodel.data.duplicates import duplicates_path, held_out_duplicates, read_duplicates
 from worldmodel.data.latent_time import in_latent_time
 from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import read_quarantine
@@ -59,7 +60,7 @@ def run_recipe(config: RecipeConfig, collect: Collect, evaluate: Evaluate, *, on
     recordings = open_recordings(config, output, collect)
     model = build_model(config, [r.spec for r in recordings])
     if config.tokenizer is not None:
-        fit_statistics(model.tokenizer, recordings, [part[0] for part in _splits(config, recordings)])
+        fit_statistics(model.tokenizer, recordings, [part[0] for part in _splits(config, recordings, output)])
     for name, stage in config.stages.items():
         folder = output / name
         if _finished(folder, config, name):
@@ -81,11 +82,17 @@ def open_recordings(config: RecipeConfig, output: Path, collect: Collect) -> lis
         path = dataset.path or str(output / "data" / name)
         if dataset.collect is not None:
             collect(dataset.collect, Path(path))
-        source = open_dataset(path, embodiment=dataset.embodiment)
-        recordings = load_recordings(name, source, output / "cache", config.model.height, config.model.width)
-        if damaged := read_quarantine(quarantine_path(output / "cache", name)):
-            where = quarantine_path(output / "cache", name)
+        source = open_dataset(path, embodiment=dataset.embodiment, cuts=dataset.cuts)
+        size = (config.model.height, config.model.width)
+        recordings = load_recordings(name, source, output / "cache", *size, camera=dataset.camera)
+        where = quarantine_path(output / "cache", name)
+        if damaged := read_quarantine(where):
             console.print(f"{name}: {len(damaged)} of {len(source)} episodes left out as damaged, see {where}")
+        where = duplicates_path(output / "cache", name)
+        train, held = split(recordings.episodes, dataset.held_out)
+        if found := held_out_duplicates(where, recordings, train, held):
+            told = f"{len(found)} of {len(held)} held-out episodes repeat training episodes and are left out"
+            console.print(f"{name}: {told}, see {where}")
         result.append(recordings)
     return result
 
@@ -135,9 +142,14 @@ def _shape(config: RecipeConfig, tokenizer: FrameTokenizer | None) -> WorldModel
     return shape
 
 
-def _splits(config: RecipeConfig, recordings: list[Recordings]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per dataset, the training and the held-out episodes."""
-    return [split(r.episodes, config.datasets[r.name].held_out) for r in recordings]
+def _splits(config: RecipeConfig, recordings: list[Recordings], output: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per dataset, the training episodes, and the held-out ones that repeat none of them."""
+    result = []
+    for dataset in recordings:
+        train, held = split(dataset.episodes, config.datasets[dataset.name].held_out)
+        repeats = read_duplicates(duplicates_path(output / "cache", dataset.name))
+        result.append((train, np.setdiff1d(held, [duplicate.episode for duplicate in repeats])))
+    return result
 
 
 def train_stage(
@@ -145,7 +157,7 @@ def train_stage(
 ) -> None:
     """Trains one stage in place and writes its checkpoint."""
     begin, folder = time.time(), output / name
-    splits = _splits(config, recordings)
+    splits = _splits(config, recordings, output)
     train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":

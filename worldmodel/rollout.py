@@ -9,6 +9,7 @@ from jaxtyping import Float32, UInt8
 from rich.progress import track
 from torch import Tensor
 
+from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
 from worldmodel.metrics import FrameError, changed_mask
 from worldmodel.models.frame_tokenizer import covering
@@ -123,7 +124,7 @@ def rollout(
         episodes: indices into the source; the first four unless given.
         context_frames: number of real frames that the dream starts from, rounded up to what latents can span.
         steps: number of frames to dream; to the end of the episode unless given.
-        camera: name of the camera; the episode's first unless given.
+        camera: see `camera_frames`; the episode's first unless given.
         sampling_steps: denoising steps per frame; the model's own number unless given.
         seed: of the noise.
         progress: show a progress bar.
@@ -174,7 +175,7 @@ def clip(
         episode: the recording.
         start: first frame.
         length: number of frames (fewer where the episode ends before); to the end if None.
-        camera: name of the camera; the episode's first unless given.
+        camera: see `camera_frames`; the episode's first unless given.
 
     Raises:
         InputError: the camera or the embodiment is unknown, or an action in between is.
@@ -187,16 +188,6 @@ def clip(
         raise InputError(f"{where}: unknown actions between frames {start} and {end}, wanted all of them")
     frames = resize_frames(camera_frames(episode, camera)[start:end], *model.frame_size)
     return frames, episode.actions[start : end - 1]
-
-
-def camera_frames(episode: Episode, camera: str | None) -> UInt8[np.ndarray, "t h w 3"]:
-    """Returns the frames of a camera, the first one if no name is given."""
-    if camera is None:
-        return next(iter(episode.frames.values()))
-    if camera not in episode.frames:
-        found = ", ".join(episode.frames)
-        raise InputError(f"{episode.source}: episode {episode.episode_id}: no camera {camera!r}, wanted one of {found}")
-    return episode.frames[camera]
 
 
 def _score(

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.data.making import SHARED, make_episode
+from worldmodel.data.clip import SUFFIXES
 from worldmodel.data.open import VIDEO_SUFFIXES
-from worldmodel.data.video import SUFFIXES, VideoSource
+from worldmodel.data.video import VideoSource
 from worldmodel.types import InputError
 
 
@@ -83,6 +84,6 @@ def test_detection_knows_the_same_suffixes():
 
 @pytest.mark.skipif(not (SHARED / "droid_video").exists(), reason="shared data are not here")
 def test_real_robot_clips():
-    source = VideoSource(SHARED / "droid_video")
+    source = VideoSource(SHARED / "droid_video", cuts=False)
     assert len(source) == 490
     assert source[3].frames["pixels"].shape[1:] == (180, 320, 3)

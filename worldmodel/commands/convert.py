@@ -2,13 +2,13 @@
 
 import argparse
 
-from worldmodel.commands.parsing import CONTINUES, add_format, add_size, declare, natural
+from worldmodel.commands.parsing import CONTINUES, add_format, add_size, add_whole_clips, declare, natural
 
 TEXT = """\
 Reads SOURCE episode by episode and writes DATASET in the LeRobot v3 layout.
 SOURCE is HDF5 (Diffusion Policy, robomimic, LIBERO, ACT, ALOHA), LeRobot v2.1
-or v3, RLDS, DROID, OWAMcap, or videos. Damaged episodes are left out, and
-quarantine.json says why.
+or v3, RLDS, DROID, OWAMcap, or videos, which are split at cuts. All cameras are
+kept. Damaged episodes are left out, and quarantine.json says why.
 DATASET appears when it is complete; the same command continues an interrupted
 conversion. The model wants height and width divisible by 16: --size brings
 others to that.
@@ -32,6 +32,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("source", metavar="SOURCE", help="file, folder or Hub id")
     parser.add_argument("output", metavar="DATASET", help="new folder")
     add_format(parser)
+    add_whole_clips(parser)
     add_size(parser)
     parser.add_argument(
         "--crf",
@@ -51,11 +52,11 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.data.quality import QUARANTINE, read_good
     from worldmodel.types import InputError
 
-    source = open_dataset(args.source, format=args.format)
+    source = open_dataset(args.source, format=args.format, cuts=not args.whole_clips)
     if len(source.embodiments) != 1:
         names = ", ".join(spec.name for spec in source.embodiments)
         raise InputError(f"{args.source}: {len(source.embodiments)} embodiments ({names}), wanted one")
-    recipe = {"convert": source.path, "size": args.size, "crf": args.crf}
+    recipe = {"convert": source.path, "size": args.size, "crf": args.crf, "whole_clips": args.whole_clips}
     left_out = write_lerobot(
         partial(read_good, source),
         len(source),

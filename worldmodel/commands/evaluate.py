@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for metrics.json, report.html and films")
     parser.add_argument("--windows", type=positive, default=128, metavar="N", help="dreams (%(default)s)")
     parser.add_argument("--horizon", type=positive, default=16, metavar="N", help="frames per dream (%(default)s)")
-    parser.add_argument("--camera", metavar="NAME", help="which camera of the recordings (the first)")
+    parser.add_argument("--camera", metavar="NAME", help="which camera of the recordings, or tile for all (the first)")
     parser.add_argument(
         "--sampling-steps", type=positive, metavar="N", help="denoising steps per frame (the model's own)"
     )

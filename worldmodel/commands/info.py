@@ -2,7 +2,7 @@
 
 import argparse
 
-from worldmodel.commands.parsing import add_format, declare, positive
+from worldmodel.commands.parsing import add_format, add_whole_clips, declare, positive
 
 TEXT = """\
 PATH is a data set (HDF5, LeRobot, RLDS, DROID, OWAMcap, videos; file, folder
@@ -21,7 +21,10 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("path", metavar="PATH", help="data set, checkpoint, or the word envs")
     add_format(parser)
+    add_whole_clips(parser)
     parser.add_argument("--contact-sheet", metavar="FILE.png", help="write pictures of several episodes of a data set")
+    parser.add_argument("--camera", metavar="NAME", help="which camera these show, or tile for all (the first)")
+    parser.add_argument("--duplicates", action="store_true", help="read all episodes, count those that repeat another")
     parser.add_argument("--episodes", type=positive, default=8, metavar="N", help="episodes to look into (%(default)s)")
 
 
@@ -42,7 +45,15 @@ def call(args: argparse.Namespace) -> None:
     else:
         from worldmodel.commands.dataset_table import show_dataset
 
-        show_dataset(args.path, args.episodes, args.contact_sheet, args.format)
+        show_dataset(
+            args.path,
+            args.episodes,
+            args.contact_sheet,
+            format=args.format,
+            camera=args.camera,
+            cuts=not args.whole_clips,
+            duplicates=args.duplicates,
+        )
 
 
 def _kind(path: str) -> str:

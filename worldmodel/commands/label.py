@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add_data(parser, required=True)
     parser.add_argument("--output", required=True, metavar="DATASET", help="new folder for the labelled data set")
     add_size(parser)
-    parser.add_argument("--camera", metavar="NAME", help="which camera to look through (the first)")
+    parser.add_argument("--camera", metavar="NAME", help="which camera to look through, or tile for all (the first)")
 
 
 def call(args: argparse.Namespace) -> None:

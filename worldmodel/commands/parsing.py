@@ -55,6 +55,10 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", metavar="F", help=text)
 
 
+def add_whole_clips(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--whole-clips", action="store_true", help="do not split video clips at cuts")
+
+
 def add_size(parser: argparse.ArgumentParser) -> None:
     text = "bring pictures to this size, both divisible by 16 (their own size)"
     parser.add_argument("--size", nargs=2, type=positive, metavar=("HEIGHT", "WIDTH"), help=text)

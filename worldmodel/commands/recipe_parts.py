@@ -13,27 +13,37 @@ from policies.scripted import make_policy
 from policies.world_action import BatchWorldActionPolicy
 from worldmodel.commands.collect import SCRIPTED
 from worldmodel.commands.environments import full_id
-from worldmodel.config import CollectConfig, RecipeConfig
+from worldmodel.config import CollectConfig, DatasetConfig, RecipeConfig
 from worldmodel.data.cache import quarantine_path
+from worldmodel.data.duplicates import duplicates_path, read_duplicates
 from worldmodel.data.open import open_dataset
-from worldmodel.data.quality import Damage, read_quarantine
+from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import split
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.models.world_model import WorldModel
 from worldmodel.report import write_report
-from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource
+from worldmodel.types import EmbodimentSpec, Episode
 
 FILMED = 6  # policy episodes shown in the report
 
 
 class HeldOut:
-    """The episodes of a dataset that a run keeps for validation, without the damaged ones."""
+    """The episodes of a dataset that a run keeps for validation, less damaged ones and those that repeat training ones.
 
-    def __init__(self, source: EpisodeSource, held_out: float, damaged: list[Damage]) -> None:
-        self.source, self.path = source, source.path
-        self.embodiments: Sequence[EmbodimentSpec] = source.embodiments
-        left_out = [damage.index for damage in damaged]
-        self.indices = np.setdiff1d(split(len(source), held_out)[1], left_out)
+    Args:
+        config: of the dataset.
+        name: of the dataset.
+        run: folder of the run, which has opened its recordings.
+    """
+
+    def __init__(self, config: DatasetConfig, name: str, run: Path) -> None:
+        path, cache = config.path or run / "data" / name, run / "cache"
+        self.source = open_dataset(path, embodiment=config.embodiment, cuts=config.cuts)
+        self.path = self.source.path
+        self.embodiments: Sequence[EmbodimentSpec] = self.source.embodiments
+        left_out = [damage.index for damage in read_quarantine(quarantine_path(cache, name))]
+        left_out += [duplicate.episode for duplicate in read_duplicates(duplicates_path(cache, name))]
+        self.indices = np.setdiff1d(split(len(self.source), config.held_out)[1], left_out)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -67,13 +77,16 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
         metrics["policy"], films = _policy(model, config)
     shown = None
     for name, dataset in config.datasets.items():
-        path = dataset.path or Path(config.output) / "data" / name
-        damaged = read_quarantine(quarantine_path(Path(config.output) / "cache", name))
-        source = HeldOut(open_dataset(path, embodiment=dataset.embodiment), dataset.held_out, damaged)
+        source = HeldOut(dataset, name, Path(config.output))
         if not len(source) or not len(source.embodiments[0].action):
             continue
         metrics[name], samples = evaluate_dream(
-            model, source, max_windows=config.evaluation.windows, seed=config.evaluation.seed, progress=True
+            model,
+            source,
+            max_windows=config.evaluation.windows,
+            camera=dataset.camera,
+            seed=config.evaluation.seed,
+            progress=True,
         )
         shown = shown or (metrics[name], samples)
         write_report(output / name, metrics[name], title=f"{config.name}: {name}", dream=samples, episodes=[])

@@ -30,7 +30,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--sampling-steps", type=positive, metavar="N", help="denoising steps per frame (the model's own)"
     )
-    parser.add_argument("--camera", metavar="NAME", help="which camera (the first)")
+    parser.add_argument("--camera", metavar="NAME", help="which camera, or tile for all (the first)")
     parser.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the noise (%(default)s)")
 
 

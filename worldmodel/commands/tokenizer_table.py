@@ -14,12 +14,12 @@ from rich.table import Table
 from torch import Tensor
 
 from worldmodel.commands.places import check_writable
+from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import check_frame_size, resize_frames
 from worldmodel.data.open import open_dataset
 from worldmodel.metrics import FrameError, changed_mask
 from worldmodel.models.tokenizers import load_tokenizer
 from worldmodel.output import make_folder, write_json
-from worldmodel.rollout import camera_frames
 from worldmodel.types import EpisodeSource, InputError
 
 STEPS = 16  # frames measured per clip, after the one that tells what changed; as the horizon of `evaluate_dream`
@@ -50,7 +50,7 @@ def compare_tokenizers(
         output: folder for metrics.json.
         size: height and width in pixels that frames are brought to; their own unless given.
         clips: number of clips of 17 frames, fewer if there are fewer episodes.
-        camera: every episode's first unless given.
+        camera: see `camera_frames`; every episode's first unless given.
         seed: chooses the clips.
 
     Returns:

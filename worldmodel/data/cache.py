@@ -1,7 +1,7 @@
 """Training data on disk: frames of one size in HDF5, and their latents (float16) beside actions, state and reward.
 
-Built once per (recordings, frame size) and per (frames, tokenizer weights); the key is part of the file's name, and a
-file appears only when it is whole. Frames are read where they lie; latents and everything else live in memory.
+Built once per (recordings, camera, frame size) and per (frames, tokenizer weights); the key is part of the file's name,
+and a file appears only when it is whole. Frames are read where they lie; latents and everything else live in memory.
 """
 
 import hashlib
@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.quality import Damage, read_good, write_quarantine
 from worldmodel.models.frame_tokenizer import FrameTokenizer
-from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
+from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
 
 @dataclass
@@ -92,24 +93,21 @@ def read(file: h5py.File, key: str) -> np.ndarray:
     return dataset_in(file, key)[()]
 
 
-def first_camera(episode: Episode) -> np.ndarray:
-    """Pictures of the episode's first camera."""
-    return next(iter(episode.frames.values()))
-
-
-def load_recordings(name: str, source: EpisodeSource, folder: Path, height: int, width: int) -> Recordings:
-    """Brings a dataset to one frame size, or finds that done, and opens it.
+def load_recordings(
+    name: str, source: EpisodeSource, folder: Path, height: int, width: int, *, camera: str | None = None
+) -> Recordings:
+    """Brings the pictures of a camera (see `camera_frames`) to one frame size, or finds that done, and opens them.
 
     Episodes that cannot be used are written to ``NAME.quarantine.json`` in the same folder, with their reasons.
 
     Raises:
-        InputError: there is no episode, or none that can be used.
+        InputError: there is no episode, none that can be used, or one without that camera.
     """
     if not len(source):
         raise InputError(f"{source.path}: found no episode, wanted at least one")
-    path = folder / f"{name}-{key_of(_fingerprint(source), height, width)}.hdf5"
+    path = folder / f"{name}-{key_of(_fingerprint(source), height, width, *filter(None, [camera]))}.hdf5"
     if not path.exists():
-        _write_frames(name, source, path, height, width)
+        _write_frames(name, source, path, height, width, camera)
     file = h5py.File(path, "r")
     values: dict[str, Any] = {key: read(file, key) for key in ("starts", "actions", "action_mask", "reward", "success")}
     spec = source.embodiments[0]
@@ -168,7 +166,7 @@ def _origin(path: Path) -> str | None:
         return None
 
 
-def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, width: int) -> None:
+def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, width: int, camera: str | None) -> None:
     tables: dict[str, list[np.ndarray]] = {key: [] for key in ("actions", "action_mask", "state", "reward", "success")}
     starts, damaged = [0], []
     with _whole_file(path) as file:
@@ -181,7 +179,7 @@ def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, wid
                 damaged.append(episode)
                 starts.append(starts[-1])
                 continue
-            pictures = resize_frames(first_camera(episode), height, width)
+            pictures = resize_frames(camera_frames(episode, camera), height, width)
             frames.resize(starts[-1] + len(pictures), 0)
             frames[starts[-1] :] = pictures
             starts.append(starts[-1] + len(pictures))

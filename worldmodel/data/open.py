@@ -23,18 +23,21 @@ FORMATS = {
 }
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HDF5_SUFFIXES = (".hdf5", ".h5")
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".gif")
 FILE_SUFFIXES = (*HDF5_SUFFIXES, ".mcap", ".tfrecord", *VIDEO_SUFFIXES)  # a missing file, not an id on the Hub
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def open_dataset(path: str | Path, *, embodiment: str | None = None, format: str | None = None) -> EpisodeSource:
+def open_dataset(
+    path: str | Path, *, embodiment: str | None = None, format: str | None = None, cuts: bool = True
+) -> EpisodeSource:
     """Opens a dataset for reading, episode by episode.
 
     Args:
         path: a file or folder, or the id of a LeRobot dataset on the Hugging Face Hub (``"lerobot/pusht"``).
         embodiment: a name of `EMBODIMENTS` that overrides what the dataset says of itself.
         format: one of `FORMATS`; found by looking inside when None.
+        cuts: split video clips at cuts; says nothing to other formats.
 
     Raises:
         InputError: nothing there, unknown format or embodiment, damaged files.
@@ -46,7 +49,8 @@ def open_dataset(path: str | Path, *, embodiment: str | None = None, format: str
         raise InputError(f"format {format!r} is unknown, wanted one of: {', '.join(FORMATS)}")
     # Each format's libraries are loaded only when it is needed.
     module = importlib.import_module(f"worldmodel.data.{format}")
-    return getattr(module, FORMATS[format])(path, embodiment)
+    options = {"cuts": cuts} if format == "video" else {}
+    return getattr(module, FORMATS[format])(path, embodiment, **options)
 
 
 def detect_format(path: str | Path) -> str:

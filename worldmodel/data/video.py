@@ -1,18 +1,17 @@
-"""Reads a folder of video clips without actions: every clip is an episode whose actions are unknown."""
+"""Reads a folder of films without actions: every scene between two cuts is an episode whose actions are unknown."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-import decord
 import numpy as np
 from jaxtyping import UInt8
 
+from worldmodel.data.clip import SUFFIXES, Clip
+from worldmodel.data.derived import licence_beside
 from worldmodel.data.embodiments import EMBODIMENTS
+from worldmodel.data.scenes import Scene, find_scenes
 from worldmodel.types import ActionSpec, EmbodimentSpec, Episode, InputError
-
-decord.logging.set_level(decord.logging.QUIET)  # a broken clip is told once, by the InputError
-
-SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
 
 
 def find_clips(path: Path) -> list[Path]:
@@ -25,9 +24,13 @@ def find_clips(path: Path) -> list[Path]:
 class VideoSource:
     """Clips of a folder, decoded when asked for.
 
+    Cuts are looked for when the number of episodes is asked for, once per clip and user, see `find_scenes`. An episode
+    is called like its file, and ``FILE#0``, ``FILE#1``, ... where a file holds several scenes.
+
     Args:
         path: a folder, searched with its subfolders, or one clip.
         embodiment: a name of `EMBODIMENTS`, whose (unknown) actions the episodes carry; by default there are none.
+        cuts: split clips at cuts; otherwise each is one episode.
 
     Raises:
         InputError: nothing there, no clip in it, unknown embodiment.
@@ -35,35 +38,43 @@ class VideoSource:
 
     format = "video"
 
-    def __init__(self, path: str | Path, embodiment: str | None = None) -> None:
+    def __init__(self, path: str | Path, embodiment: str | None = None, *, cuts: bool = True) -> None:
         self.path = str(path)
         if not Path(path).exists():
             raise InputError(f"{path}: no such file or folder, wanted video clips")
-        self._clips = find_clips(Path(path))
+        self._clips, self._cuts = find_clips(Path(path)), cuts
         if not self._clips:
             raise InputError(f"{path}: no video found, wanted {', '.join(SUFFIXES)}")
         if embodiment is not None and embodiment not in EMBODIMENTS:
             raise InputError(f"embodiment {embodiment!r} is unknown, wanted one of: {', '.join(EMBODIMENTS)}")
+        self._licence = licence_beside(Path(path))
         self.embodiments: Sequence[EmbodimentSpec] = [
             EMBODIMENTS[embodiment] if embodiment else EmbodimentSpec("video", ActionSpec(()))
         ]
 
+    @cached_property
+    def _scenes(self) -> list[Scene]:
+        return find_scenes(Path(self.path), self._clips) if self._cuts else [Scene(clip) for clip in self._clips]
+
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self._scenes)
 
     def __getitem__(self, index: int) -> Episode:
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: episode {index} of {len(self)}")
-        clip, spec = self._clips[index], self.embodiments[0]
-        frames, fps = read_clip(clip)
+        scene, spec = self._scenes[index], self.embodiments[0]
+        clip = Clip(scene.file)
+        frames = clip.read(scene.start, scene.stop)
+        name = str(scene.file.relative_to(self.path)) if scene.file != Path(self.path) else scene.file.name
         return Episode(
             frames={"pixels": frames},
             actions=np.zeros((len(frames), len(spec.action)), np.float32),
             action_mask=np.zeros(len(frames), bool),
-            fps=fps,
+            fps=clip.fps,
             embodiment=spec.name,
-            episode_id=str(clip.relative_to(self.path)) if clip != Path(self.path) else clip.name,
+            episode_id=name if scene.number is None else f"{name}#{scene.number}",
             source=self.path,
+            licence=self._licence,
         ).validate()
 
 
@@ -76,8 +87,5 @@ def read_clip(path: Path) -> tuple[UInt8[np.ndarray, "t h w 3"], float]:
     Raises:
         InputError: the file is truncated, empty or no video.
     """
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        return reader.get_batch(range(len(reader))).asnumpy(), float(reader.get_avg_fps())
-    except (decord.DECORDError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be decoded to its end, wanted a whole video file") from error
+    clip = Clip(path)
+    return clip.read(), clip.fps
