@@ -85,6 +85,8 @@ class StageConfig:
         act_window: frames per window of such steps, in as many more windows; 0: as ``window``.
         act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
+        workers: processes that load batches beside the training; 0: it loads them itself. What is trained on, and in
+            which order, is the same for any number.
         compile: compile the loss with torch.compile.
         validate_every: steps between validations.
         save_every: steps between checkpoints to resume from.
@@ -106,6 +108,7 @@ class StageConfig:
     act_window: int = 0
     act_augment: Augmentation = field(default_factory=Augmentation)
     changed_weight: float = 20.0
+    workers: int = 0
     compile: bool = True
     validate_every: int = 1000
     save_every: int = 500
@@ -116,6 +119,8 @@ class StageConfig:
         for name in ("steps", "batch", "validate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: found {getattr(self, name)}, wanted at least 1")
+        if self.workers < 0:
+            raise InputError(f"workers: found {self.workers}, wanted at least 0")
         if self.window < 2:
             raise InputError(f"window: found {self.window}, wanted at least 2 frames")
         if self.act_window < 0 or self.act_window == 1 or (self.act_window and self.window % self.act_window):

@@ -164,7 +164,8 @@ def fit_statistics(
 def _key(config: RecipeConfig, name: str) -> str:
     """Changes whenever this stage, or one before it, would end in other weights."""
     names = list(config.stages)
-    stages = [replace(config.stages[key], validate_every=1, save_every=1) for key in names[: names.index(name) + 1]]
+    before = [config.stages[key] for key in names[: names.index(name) + 1]]
+    stages = [replace(stage, validate_every=1, save_every=1, workers=0) for stage in before]
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     return key_of(as_dict(config.model), [as_dict(stage) for stage in stages], datasets, config.seed, config.init)
 
