@@ -7,7 +7,7 @@ ends in the same file, whatever the number of processes. The parts lie in ``FILE
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def default_workers() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-class Parts(Sequence[Arrays]):
+class Parts:
     """Finished parts, read when asked for; arrays of a part are read by name.
 
     Args:
@@ -43,10 +43,11 @@ class Parts(Sequence[Arrays]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Arrays:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if not 0 <= index < self.count:
-            raise IndexError(f"{self.folder}: part {index} of {self.count}")
+    def __getitem__(self, index: int) -> Arrays:
         return np.load(self.path(index))
+
+    def __iter__(self) -> Iterator[Arrays]:
+        return (self[index] for index in range(self.count))
 
     def path(self, index: int) -> Path:
         return self.folder / f"{index:08d}.npz"
