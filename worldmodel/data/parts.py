@@ -113,7 +113,7 @@ def build(
 
 def _make_missing(parts: Parts, make: Make, description: str, workers: int) -> None:
     missing = _Missing(parts, make)
-    # A data loader's processes end by themselves when this one is killed.
+    # A data loader's processes end by themselves when this one is killed; they start before the bar does, a thread.
     loader = DataLoader(
         missing,
         batch_size=None,
@@ -122,7 +122,7 @@ def _make_missing(parts: Parts, make: Make, description: str, workers: int) -> N
         worker_init_fn=_start_worker,
     )
     done = len(parts) - len(missing)
-    for error in track(loader, description, total=len(parts), completed=done, disable=not len(missing)):
+    for error in track(iter(loader), description, total=len(parts), completed=done, disable=not len(missing)):
         if error is not None:
             raise error
 
