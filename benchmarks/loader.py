@@ -6,7 +6,8 @@ One run, the same episodes and windows for all: a synthetic LeRobot v3 dataset i
 everyone gives batches of 64 windows of 16 frames of 96 px, with actions and state, in a single process. The loaders
 take turns, an epoch each, and ratios are medians over the turns, so that a drifting machine speed falls on all.
 LeRobotDataset decodes every window from video, with torchcodec and with pyav. The readers of stable-worldmodel (an
-optional package) read raw pictures (HDF5) and JPEG (Lance); their counterpart is our cache of raw pictures.
+optional package, ``uv sync --group benchmark``) read raw pictures (HDF5) and JPEG (Lance); their counterpart is our
+cache of raw pictures.
 
 Memory is the peak of a fresh process that iterates over a dataset, and over one with ten times as many episodes.
 """
