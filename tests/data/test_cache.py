@@ -116,7 +116,7 @@ def test_killed_encoding_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not list(folder.glob("*.latents.hdf5"))
     encoded = []
     original = network.encode
-    network.encode = lambda pictures: encoded.append(len(pictures)) or original(pictures)
+    monkeypatch.setattr(network, "encode", lambda frames: encoded.append(len(frames)) or original(frames))
     encode_recordings(loaded, network, folder)
     assert encoded == [8, 3]
     assert digest(tmp_path / "whole", "*.latents.hdf5") == digest(folder, "*.latents.hdf5")

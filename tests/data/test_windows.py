@@ -37,6 +37,8 @@ def sampler(recordings, episodes=(0, 1, 2), known=None, window=4, chunk=3):
 def test_windows_keep_actions_beside_their_frames(recordings, tmp_path):
     """In the dot world the action at t is where the dot is at t + 1, which is also the state there."""
     batch = sampler(recordings).draw((0,), 0, 64)
+    assert batch.latents is not None
+    assert batch.state is not None
     assert batch.latents.shape == (64, 4, 4, 4, 4)
     assert batch.actions.shape == (64, 6, 3)
     torch.testing.assert_close(batch.actions[:, :3, :2], batch.state[:, 1:])

@@ -67,7 +67,7 @@ class _Missing(Dataset[InputError | None]):
         index = self.indices[position]
         try:
             with whole_file(self.parts.path(index)) as path:
-                np.savez(path, **self.make(index))
+                np.savez(path, allow_pickle=False, **self.make(index))
         except InputError as error:  # raised here, it would come out of a worker with a traceback for a message
             return error
         return None

@@ -6,6 +6,7 @@ go on exactly, and it does not matter how many processes load.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -277,14 +278,14 @@ class Stream(IterableDataset):
         self.act_sampler, self.act_every = act_sampler, act_every
         self.rank, self.ranks = rank, ranks
 
-    def __iter__(self) -> Iterator[tuple[int, object]]:
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
         worker = get_worker_info()
         step, every = (self.start + worker.id, worker.num_workers) if worker else (self.start, 1)
         while True:
             yield step, self.batch(step)
             step += every
 
-    def batch(self, step: int) -> object:
+    def batch(self, step: int) -> Any:
         """What this rank sees in a step."""
         sampler, size, kind = self.sampler, self.size, 0
         every = self.act_every if self.act_sampler is not None else 0
