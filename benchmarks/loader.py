@@ -43,7 +43,7 @@ from worldmodel.data.windows import Stream, WindowSampler, WindowShape
 from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import Episode, EpisodeSource
 
-SIDE, WINDOW, BATCH, FPS = 96, 16, 64, 10
+SIDE, WINDOW, BATCH, FPS = 96, 16, 64, 10.0
 SHAPE = WindowShape(WINDOW, 1, 2, 2, {PUSHT.name: 0})
 SMALL = TokenizerConfig(width=8, stem_width=8, blocks=1)  # as many latents as any, sooner
 Batches = Iterator[object]
