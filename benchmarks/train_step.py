@@ -8,6 +8,7 @@ time over the step's: below 1 it never starves the step, even without a worker o
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
@@ -100,14 +101,14 @@ def loaders(model: WorldModel, stage: StageConfig, recordings: Recordings) -> tu
     window = stage.act_window or stage.window
     dream = sampler(model, recordings, stage.window, frames=False)
     act = sampler(model, recordings, window, frames=True)
-    rng = np.random.default_rng(0)
+    calls, act_size = itertools.count(), stage.batch * stage.window // window
 
     def draw_act() -> object:
-        batch = act.draw(rng, stage.batch * stage.window // window)
+        batch = act.draw((0,), next(calls) * act_size, act_size)
         with torch.no_grad():
             return augment(batch, stage.act_augment, [PUSHT], model.tokenizer.encode)
 
-    return lambda: dream.draw(rng, stage.batch), draw_act
+    return lambda: dream.draw((0,), next(calls) * stage.batch, stage.batch), draw_act
 
 
 def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:

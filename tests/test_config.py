@@ -53,6 +53,7 @@ def test_includes_are_relative_to_the_file(tmp_path):
         (["--model.backbone.widht", "3"], "`widht`"),
         (["--stages.tokenizer.batch", "many"], "Couldn't parse 'many' into an int"),
         (["--stages.tokenizer.batch", "0"], "batch: found 0, wanted at least 1"),
+        (["--stages.tokenizer.workers", "-1"], "workers: found -1, wanted at least 0"),
         (["--stages.midtrain.act_window", "3"], "act_window: found 3, wanted 0 or a divisor of window"),
         (["--stages.tokenizer.optimizer", "sgd"], "wanted 'adamw' or 'muon'"),
         (["--stages.midtrain.mixture.b", "1"], "mixture: unknown b"),

@@ -114,8 +114,10 @@ def test_losses_are_those_written_down(recipe, tmp_path):
 
 @pytest.mark.parametrize("stage", ["tokenizer", "midtrain"])
 def test_a_stage_stopped_halfway_goes_on_exactly(recipe, tmp_path, monkeypatch, stage):
+    """Also when other processes load its batches from then on."""
     run_recipe(load_config(str(recipe("whole"))), no_collect, no_evaluation)
     config = load_config(str(recipe("halves")))
+    again = load_config(str(recipe("halves")), [f"--stages.{stage}.workers", "2"])
 
     from worldmodel import train
 
@@ -130,7 +132,7 @@ def test_a_stage_stopped_halfway_goes_on_exactly(recipe, tmp_path, monkeypatch, 
     monkeypatch.setattr(train.Resume, "on_train_batch_end", stop)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run_recipe(config, no_collect, no_evaluation)
-    run_recipe(config, no_collect, no_evaluation)
+    run_recipe(again, no_collect, no_evaluation)
     for name, value in weights(tmp_path / "whole").items():
         np.testing.assert_array_equal(value, weights(tmp_path / "halves")[name], err_msg=name)
 

@@ -93,6 +93,8 @@ class StageConfig:
         changed_weight: tokenizer only, weight of pixels that changed.
         equivariance: tokenizer only, weight of what moved latents decode to (`worldmodel.models.equivariance`).
         decoder_share: tokenizer only, share of the steps, the last ones, in which the decoder alone learns.
+        workers: processes that load batches beside the training; 0: it loads them itself. What is trained on, and in
+            which order, is the same for any number.
         compile: compile the loss with torch.compile.
         validate_every: steps between validations.
         save_every: steps between checkpoints to resume from.
@@ -116,6 +118,7 @@ class StageConfig:
     changed_weight: float = 20.0
     equivariance: float = 0.0
     decoder_share: float = 0.0
+    workers: int = 0
     compile: bool = True
     validate_every: int = 1000
     save_every: int = 500
@@ -128,6 +131,8 @@ class StageConfig:
                 raise InputError(f"{name}: found {getattr(self, name)}, wanted at least 1")
         if not 0.0 <= self.decoder_share < 1.0:
             raise InputError(f"decoder_share: found {self.decoder_share}, wanted a share from 0 to below 1")
+        if self.workers < 0:
+            raise InputError(f"workers: found {self.workers}, wanted at least 0")
         if self.window < 2:
             raise InputError(f"window: found {self.window}, wanted at least 2 frames")
         if self.act_window < 0 or self.act_window == 1 or (self.act_window and self.window % self.act_window):

@@ -213,7 +213,8 @@ def _samplers(
 def _key(config: RecipeConfig, name: str) -> str:
     """Changes whenever this stage, or one before it, would end in other weights."""
     names = list(config.stages)
-    stages = [replace(config.stages[key], validate_every=1, save_every=1) for key in names[: names.index(name) + 1]]
+    before = [config.stages[key] for key in names[: names.index(name) + 1]]
+    stages = [replace(stage, validate_every=1, save_every=1, workers=0) for stage in before]
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     model = as_dict(config.model)
     # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.

@@ -1,6 +1,6 @@
 """What one optimiser step does, for the tokenizer and for the backbone, as Lightning modules.
 
-All randomness of step i comes from (seed, i), so a run that is killed and resumed ends in the same weights.
+All randomness of step i comes from (seed, i, rank), so a run that is killed and resumed ends in the same weights.
 """
 
 import copy
@@ -55,7 +55,7 @@ class Stage(lightning.LightningModule):
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
         self.step, content = batch
-        torch.manual_seed(self.seed * 1_000_003 + self.step)
+        torch.manual_seed(self.seed * 1_000_003 + self.step + self.global_rank * 1_000_000_007)
         losses, loss = self.loss(self.step, content)
         for name, value in losses.items():
             self.log(f"loss/{name}", value)

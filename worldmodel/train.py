@@ -23,6 +23,25 @@ from worldmodel.types import InputError
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
+class Batches(lightning.LightningDataModule):
+    """Hands a stream to Lightning once it is known which rank of how many this process is.
+
+    Args:
+        stream: batches.
+        workers: processes that load; 0: this one.
+    """
+
+    def __init__(self, stream: Stream, workers: int) -> None:
+        super().__init__()
+        self.stream, self.workers = stream, workers
+
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        self.stream.rank, self.stream.ranks = self.trainer.global_rank, self.trainer.world_size
+        # An iterable dataset keeps its own order: Lightning gives it no distributed sampler.
+        return DataLoader(self.stream, batch_size=None, num_workers=self.workers)
+
+
 class Resume(Callback):
     """Writes ``last.ckpt`` every ``every`` steps and at the end; the file is replaced at once, never half-written."""
 
@@ -33,7 +52,8 @@ class Resume(Callback):
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             partial = self.path.with_suffix(".partial")
             trainer.save_checkpoint(partial)
-            partial.replace(self.path)
+            if trainer.is_global_zero:
+                partial.replace(self.path)
 
 
 class Record(Callback):
@@ -77,7 +97,8 @@ class Record(Callback):
             row.update({f"validation/{name}": round(value, 4) for name, value in self.validate(module).items()})
         if row:
             self.rows.append({"step": step, **row})
-            self._write()
+            if trainer.is_global_zero:
+                self._write()
             if trainer.logger:
                 trainer.logger.log_metrics(row, step)
         if step % self.every == 0 or step % self.validate_every == 0:
@@ -137,9 +158,9 @@ def fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*isinstance.treespec.*")
         warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
-        loader = DataLoader(stream, batch_size=None)
+        batches = Batches(stream, config.workers)
         try:
-            trainer.fit(stage, loader, ckpt_path=str(last) if stream.start else None, weights_only=True)
+            trainer.fit(stage, datamodule=batches, ckpt_path=str(last) if stream.start else None, weights_only=True)
         except RuntimeError as error:
             if "Error(s) in loading state_dict" in str(error):
                 raise InputError(

@@ -125,7 +125,7 @@ def test_caches_of_other_datasets_stay(dataset: Path, tmp_path: Path, capsys: py
 
     other = Path(shutil.copytree(dataset, tmp_path / "other"))
     for name, place in (("a", dataset), ("b", other)):
-        load_recordings(name, open_dataset(place), tmp_path / "cache", 32, 32).frames.file.close()
+        load_recordings(name, open_dataset(place), tmp_path / "cache", 32, 32)
     (mine,) = (tmp_path / "cache").glob("a-*.hdf5")
     latents = mine.with_name(f"{mine.stem}-0123.latents.hdf5")
     latents.touch()

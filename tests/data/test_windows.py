@@ -1,9 +1,11 @@
-import h5py
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from tests.dot_world import DotSource
+from tests.dot_world import DOT, DotSource
 from worldmodel.data.cache import encode_recordings, load_recordings
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
 from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
@@ -34,7 +36,9 @@ def sampler(recordings, episodes=(0, 1, 2), known=None, window=4, chunk=3):
 
 def test_windows_keep_actions_beside_their_frames(recordings, tmp_path):
     """In the dot world the action at t is where the dot is at t + 1, which is also the state there."""
-    batch = sampler(recordings).draw(np.random.default_rng(0), 64)
+    batch = sampler(recordings).draw((0,), 0, 64)
+    assert batch.latents is not None
+    assert batch.state is not None
     assert batch.latents.shape == (64, 4, 4, 4, 4)
     assert batch.actions.shape == (64, 6, 3)
     torch.testing.assert_close(batch.actions[:, :3, :2], batch.state[:, 1:])
@@ -42,13 +46,13 @@ def test_windows_keep_actions_beside_their_frames(recordings, tmp_path):
 
 
 def test_actions_beyond_an_episode_are_masked(recordings):
-    batch = sampler(recordings, episodes=(1,)).draw(np.random.default_rng(0), 64)
+    batch = sampler(recordings, episodes=(1,)).draw((0,), 0, 64)
     masks = {tuple(row.tolist()) for row in batch.action_mask}
     assert masks == {(True, True, True, True, False, False), (True, True, True, False, False, False)}
 
 
 def test_unlabelled_episodes_hide_their_actions(recordings):
-    batch = sampler(recordings, known=[np.array([0])]).draw(np.random.default_rng(0), 200)
+    batch = sampler(recordings, known=[np.array([0])]).draw((0,), 0, 200)
     assert 0 < batch.action_mask.any(1).float().mean() < 1
 
 
@@ -77,36 +81,11 @@ def test_shorter_acting_windows_come_in_larger_batches(recordings):
 
 
 def test_pictures_come_with_their_predecessors(recordings):
-    now, before = PictureSampler([recordings], [np.array([0])]).draw(np.random.default_rng(0), 8)
+    now, before = PictureSampler([recordings], [np.array([0])]).draw((0,), 0, 8)
     frames = recordings.frames[:12]
     for picture, previous in zip(now.numpy(), before.numpy(), strict=True):
         places = [i for i in range(1, 12) if (frames[i] == picture).all() and (frames[i - 1] == previous).all()]
         assert places
-
-
-def test_cache_is_built_once_and_again_when_its_key_changes(tmp_path):
-    source = DotSource((8, 8))
-    files = lambda: sorted(path.name for path in tmp_path.glob("*.hdf5"))  # noqa: E731
-    first = load_recordings("dots", source, tmp_path, 32, 32)
-    encode_recordings(first, Tokenizer(SMALL), tmp_path)
-    assert len(files()) == 2
-    load_recordings("dots", source, tmp_path, 32, 32)
-    assert len(files()) == 2
-    load_recordings("dots", source, tmp_path, 16, 16)
-    torch.manual_seed(1)
-    encode_recordings(first, Tokenizer(SMALL), tmp_path)
-    assert len(files()) == 4
-    assert not any("partial" in name for name in files())
-
-
-def test_an_interrupted_cache_is_built_anew(tmp_path):
-    source = DotSource((8, 8))
-    loaded = load_recordings("dots", source, tmp_path, 32, 32)
-    name = loaded.frames.file.filename
-    loaded.frames.file.close()
-    with h5py.File(name, "r") as file:
-        assert len(file["frames"]) == 16
-    assert load_recordings("dots", source, tmp_path, 32, 32).episodes == 2
 
 
 def test_split_and_labels():
@@ -123,3 +102,91 @@ def test_split_and_labels():
 def test_windows_longer_than_every_episode_are_refused(recordings):
     with pytest.raises(InputError, match="no episode has 50 frames"):
         sampler(recordings, window=50)
+
+
+def test_frames_that_are_not_encoded_are_refused(tmp_path):
+    raw = load_recordings("dots", DotSource((12,)), tmp_path, 32, 32)
+    with pytest.raises(InputError, match="dots: not encoded"):
+        sampler(raw, episodes=(0,))
+
+
+def keys(batch):
+    """What tells windows apart: in the dot world, the places of the dot."""
+    return [row.numpy().tobytes() for row in batch.state]
+
+
+def batches_of(stream, steps, workers=0):
+    """The first steps of a stream, which have to be in order, however many processes load."""
+    loader = DataLoader(stream, batch_size=None, num_workers=workers)
+    found = [item for _, item in zip(range(steps), enumerate(loader, stream.start), strict=False)]
+    assert [step for step, (said, _) in found if said == step] == list(range(stream.start, stream.start + steps))
+    return [batch for _, (_, batch) in found]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_every_window_comes_once_per_epoch_on_any_number_of_ranks(recordings, ranks):
+    """17 windows of 4 frames: 9 of 12 frames, 2 of 5, 6 of 9; batches of 1 cut an epoch anywhere."""
+    streams = [Stream(sampler(recordings), 1, 1, rank=rank, ranks=ranks) for rank in range(ranks)]
+    seen = [key for step in range(17) for stream in streams for key in keys(stream.batch(step))]
+    for epoch in range(ranks):
+        assert len(set(seen[17 * epoch : 17 * epoch + 17])) == 17
+    assert seen[:17] != seen[17:34]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_processes_gives_the_same_batches(recordings, workers):
+    streams = [
+        Stream(sampler(recordings), 1, 3, start=5, act_sampler=sampler(recordings, window=2), act_every=3)
+        for _ in range(2)
+    ]
+    alone, together = batches_of(streams[0], 7), batches_of(streams[1], 7, workers)
+    for ours, theirs in zip(alone, together, strict=True):
+        torch.testing.assert_close(ours.latents, theirs.latents, rtol=0, atol=0)
+        torch.testing.assert_close(ours.actions, theirs.actions, rtol=0, atol=0)
+
+
+def test_a_resumed_stream_goes_on_in_the_middle_of_an_epoch(recordings):
+    whole = batches_of(Stream(sampler(recordings), 1, 3), 12)
+    halves = batches_of(Stream(sampler(recordings), 1, 3), 4) + batches_of(
+        Stream(sampler(recordings), 1, 3, start=4), 8
+    )
+    assert [keys(batch) for batch in whole] == [keys(batch) for batch in halves]
+
+
+def test_acting_and_dreaming_windows_have_epochs_of_their_own(recordings):
+    stream = Stream(sampler(recordings), 1, 1, act_sampler=sampler(recordings), act_every=3)
+    seen = {acting: [] for acting in (True, False)}
+    for step in range(51):
+        seen[step % 3 == 2] += keys(stream.batch(step))
+    assert len(set(seen[True])) == len(seen[True]) == 17
+    assert len(set(seen[False][:17])) == len(set(seen[False][17:])) == 17
+
+
+def test_a_mixture_of_two_bodies_keeps_its_weights(recordings, tmp_path):
+    other = DotSource((10, 8), seed=9)
+    other.embodiments = [replace(DOT, name="other")]
+    for episode in other.episodes:
+        episode.embodiment = "other"
+    loaded = load_recordings("more", other, tmp_path, 32, 32)
+    encode_recordings(loaded, Tokenizer(SMALL), tmp_path)
+    mixed = WindowSampler(
+        [recordings, loaded],
+        [np.arange(3), np.arange(2)],
+        window=4,
+        chunk=3,
+        action_size=3,
+        state_size=2,
+        bodies={"other": 0, "dot": 1},
+        weights={"dots": 1.0, "more": 3.0},
+        imitate=["more"],
+    )
+    stream = Stream(mixed, 1, 4)
+    batches = [stream.batch(step) for step in range(16)]
+    for batch in batches:
+        assert batch.embodiment.bincount(minlength=2).tolist() == [3, 1]
+        assert (batch.imitate == (batch.embodiment == 0)).all()
+    rare = [key for batch in batches for key in keys(batch)[:1]]
+    assert len(set(rare)) == 16
+    often = [key for batch in batches for key in keys(batch)[1:]]
+    for epoch in range(4):
+        assert len(set(often[12 * epoch : 12 * epoch + 12])) == 12

@@ -1,32 +1,37 @@
-"""Training data on disk: frames of one size in HDF5, and their latents (float16) beside actions, state and reward.
+"""Training data on disk: frames of one size, actions, state and reward in one HDF5 file, latents (float16) in another.
 
 Built once per (recordings, camera, frame size) and per (frames, tokenizer weights); the key is part of the file's name,
-and a file appears only when it is whole. Frames are read where they lie; latents and everything else live in memory.
+and a file appears only when it is whole. All arrays are contiguous and are read where they lie, so that memory does not
+grow with the recordings.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from rich.progress import track
 
 from worldmodel.data.cameras import camera_frames
+from worldmodel.data.disk_array import DiskArray, Rows, open_arrays
 from worldmodel.data.frames import resize_frames
+from worldmodel.data.parts import Arrays, Parts, build, default_workers
 from worldmodel.data.quality import Damage, read_good, write_quarantine
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
+LAYOUT = 2  # of these files; part of their key
+TABLES = ("actions", "action_mask", "state", "reward", "success")
+ENCODED_AT_ONCE = 256  # frames
+
 
 @dataclass
 class Recordings:
-    """All episodes of one dataset, end to end.
+    """All episodes of one dataset, end to end; arrays in memory or on disk.
 
     Attributes:
         name: of the dataset.
@@ -38,20 +43,20 @@ class Recordings:
         state: normalised, or None.
         reward: NaN where unknown.
         success: NaN where unknown.
-        frames: pictures on disk (an HDF5 dataset).
+        frames: pictures, uint8 (frames, h, w, 3).
         latents: float16 (frames, h, w, c), once encoded.
     """
 
     name: str
     spec: EmbodimentSpec
     starts: np.ndarray
-    actions: np.ndarray
-    action_mask: np.ndarray
-    state: np.ndarray | None
-    reward: np.ndarray
-    success: np.ndarray
-    frames: h5py.Dataset
-    latents: np.ndarray | None = None
+    actions: Rows
+    action_mask: Rows
+    state: Rows | None
+    reward: Rows
+    success: Rows
+    frames: Rows
+    latents: Rows | None = None
 
     @property
     def episodes(self) -> int:
@@ -71,49 +76,51 @@ def weights_key(tokenizer: FrameTokenizer) -> str:
     return digest.hexdigest()[:16]
 
 
-@contextmanager
-def _whole_file(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file that takes its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with h5py.File(partial, "w") as file:
-        yield file
-    partial.replace(path)
-
-
-def dataset_in(file: h5py.File, key: str) -> h5py.Dataset:
-    """The HDF5 dataset called ``key``."""
-    dataset = file[key]
-    assert isinstance(dataset, h5py.Dataset), key
-    return dataset
-
-
-def read(file: h5py.File, key: str) -> np.ndarray:
-    """All values of the HDF5 dataset called ``key``."""
-    return dataset_in(file, key)[()]
-
-
 def load_recordings(
-    name: str, source: EpisodeSource, folder: Path, height: int, width: int, *, camera: str | None = None
+    name: str,
+    source: EpisodeSource,
+    folder: Path,
+    height: int,
+    width: int,
+    *,
+    camera: str | None = None,
+    workers: int | None = None,
 ) -> Recordings:
-    """Brings the pictures of a camera (see `camera_frames`) to one frame size, or finds that done, and opens them.
+    """Brings a dataset to one frame size, or finds that done, and opens it.
 
     Episodes that cannot be used are written to ``NAME.quarantine.json`` in the same folder, with their reasons.
+
+    Args:
+        name: of the dataset.
+        source: the dataset.
+        folder: of the cache.
+        height: of the frames, in px.
+        width: of the frames, in px.
+        camera: whose pictures are used, see `camera_frames`.
+        workers: processes that read episodes; None: as many as there are cores, less one.
 
     Raises:
         InputError: there is no episode, none that can be used, or one without that camera.
     """
     if not len(source):
         raise InputError(f"{source.path}: found no episode, wanted at least one")
-    path = folder / f"{name}-{key_of(_fingerprint(source), height, width, *filter(None, [camera]))}.hdf5"
-    if not path.exists():
-        _write_frames(name, source, path, height, width, camera)
-    file = h5py.File(path, "r")
-    values: dict[str, Any] = {key: read(file, key) for key in ("starts", "actions", "action_mask", "reward", "success")}
-    spec = source.embodiments[0]
-    actions = spec.action.normalise(values.pop("actions"))
-    state = spec.normalise_state(read(file, "state")) if "state" in file and spec.state_low else None
-    return Recordings(name, spec, actions=actions, state=state, frames=dataset_in(file, "frames"), **values)
+    path = folder / f"{name}-{key_of(LAYOUT, _fingerprint(source), height, width, camera)}.hdf5"
+    build(
+        path,
+        len(source),
+        partial(_read_episode, source, height, width, camera),
+        partial(_join_episodes, source, quarantine_path(folder, name)),
+        description=f"reading {name}",
+        source=_place(source.path),
+        workers=default_workers() if workers is None else workers,
+    )
+    arrays, spec = open_arrays(path), source.embodiments[0]
+    arrays["actions"].then = spec.action.normalise
+    state = arrays.get("state") if spec.state_low else None
+    if state is not None:
+        state.then = spec.normalise_state
+    values = {key: arrays[key] for key in ("actions", "action_mask", "reward", "success", "frames")}
+    return Recordings(name, spec, arrays["starts"][:], state=state, **values)
 
 
 def quarantine_path(folder: Path, name: str) -> Path:
@@ -146,18 +153,24 @@ def remove_caches(folder: Path, path: str | Path) -> tuple[list[Path], list[Path
     """
     removed, unknown = [], []
     for file in sorted(folder.rglob("*-*.hdf5")):
-        if file.name.endswith(".latents.hdf5") or (origin := _origin(file)) is None:
+        if file.name.endswith(".latents.hdf5") or (place := origin(file)) is None:
             continue
-        if origin == _place(path):
+        if place == _place(path):
             removed += [file, *sorted(file.parent.glob(f"{file.stem}-*.latents.hdf5"))]
-        elif not origin:
+            removed += sorted(file.parent.glob(f"{file.stem}-*.parts/*"))
+        elif not place:
             unknown.append(file)
+    for note in sorted(folder.rglob("*-*.parts/source")):  # of a build that was interrupted
+        if note.read_text() == _place(path):
+            removed += sorted(note.parent.iterdir())
     for file in removed:
         file.unlink()
+    for parts in {file.parent for file in removed if file.parent.suffix == ".parts"}:
+        parts.rmdir()
     return removed, unknown
 
 
-def _origin(path: Path) -> str | None:
+def origin(path: Path) -> str | None:
     """Of which dataset a file holds frames: empty if it does not tell, None if it is no such file."""
     try:
         with h5py.File(path, "r") as file:
@@ -166,52 +179,72 @@ def _origin(path: Path) -> str | None:
         return None
 
 
-def _write_frames(name: str, source: EpisodeSource, path: Path, height: int, width: int, camera: str | None) -> None:
-    tables: dict[str, list[np.ndarray]] = {key: [] for key in ("actions", "action_mask", "state", "reward", "success")}
-    starts, damaged = [0], []
-    with _whole_file(path) as file:
-        file.attrs["source"] = _place(source.path)
-        shape = (height, width, 3)
-        frames = file.create_dataset("frames", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(8, *shape))
-        for index in track(range(len(source)), description=f"reading {name}"):
-            episode = read_good(source, index)
-            if isinstance(episode, Damage):
-                damaged.append(episode)
-                starts.append(starts[-1])
-                continue
-            pictures = resize_frames(camera_frames(episode, camera), height, width)
-            frames.resize(starts[-1] + len(pictures), 0)
-            frames[starts[-1] :] = pictures
-            starts.append(starts[-1] + len(pictures))
-            unknown = np.full(len(pictures), np.nan, np.float32)
-            tables["actions"].append(episode.actions)
-            tables["action_mask"].append(episode.action_mask)
-            tables["reward"].append(unknown if episode.reward is None else episode.reward)
-            tables["success"].append(unknown if episode.success is None else episode.success.astype(np.float32))
-            if episode.state is not None:
-                tables["state"].append(episode.state)
-        write_quarantine(quarantine_path(path.parent, name), len(source), damaged)
-        if len(damaged) == len(source):
-            first = f"{damaged[0].reason}: {damaged[0].detail}"
-            raise InputError(f"{source.path}: none of {len(source)} episodes can be used, wanted one (first: {first})")
-        for key, values in tables.items():
-            if values and len(values) == len(starts) - 1 - len(damaged):
-                file[key] = np.concatenate(values)
-        file["starts"] = np.array(starts)
+def _read_episode(source: EpisodeSource, height: int, width: int, camera: str | None, index: int) -> Arrays:
+    """What the cache keeps of an episode, or why it cannot be used."""
+    episode = read_good(source, index)
+    if isinstance(episode, Damage):
+        return {"damage": np.array(json.dumps(asdict(episode)))}
+    unknown = np.full(len(episode), np.nan, np.float32)
+    tables = {
+        "actions": episode.actions,
+        "action_mask": episode.action_mask,
+        "reward": unknown if episode.reward is None else episode.reward,
+        "success": unknown if episode.success is None else episode.success.astype(np.float32),
+        "frames": resize_frames(camera_frames(episode, camera), height, width),
+    }
+    return tables if episode.state is None else tables | {"state": episode.state}
 
 
-@torch.no_grad()
+def _join_episodes(source: EpisodeSource, quarantine: Path, parts: Parts, file: h5py.File) -> None:
+    """Writes all episodes end to end."""
+    damaged, good, lengths = [], [], []
+    for index, part in enumerate(parts):
+        if "damage" in part:
+            damaged.append(Damage(**json.loads(str(part["damage"]))))
+        else:
+            good.append(index)
+        lengths.append(0 if "damage" in part else len(part["action_mask"]))
+    write_quarantine(quarantine, len(source), damaged)
+    if not good:
+        first = f"{damaged[0].reason}: {damaged[0].detail}"
+        raise InputError(f"{source.path}: none of {len(source)} episodes can be used, wanted one (first: {first})")
+    file["starts"] = np.concatenate([[0], np.cumsum(lengths)])
+    for key in (*TABLES, "frames"):
+        if all(key in parts[index] for index in good):
+            _join(file, key, (parts[index][key] for index in good), sum(lengths))
+
+
+def _join(file: h5py.File, key: str, arrays: Iterator[np.ndarray], total: int) -> None:
+    """Writes arrays end to end, as one contiguous dataset of ``total`` rows."""
+    dataset, row = None, 0
+    for array in arrays:
+        if dataset is None:
+            dataset = file.create_dataset(key, (total, *array.shape[1:]), array.dtype)
+        dataset[row : row + len(array)] = array
+        row += len(array)
+
+
 def encode_recordings(recordings: Recordings, tokenizer: FrameTokenizer, folder: Path) -> None:
-    """Fills ``recordings.latents``, from the cache if the same frames were encoded with the same weights before."""
-    source = Path(recordings.frames.file.filename).stem
-    path = folder / f"{source}-{weights_key(tokenizer)}.latents.hdf5"
-    if not path.exists():
-        count, size = len(recordings.frames), 256
-        with _whole_file(path) as file:
-            parts = []
-            for start in track(range(0, count, size), description=f"encoding {recordings.name}"):
-                pictures = torch.from_numpy(recordings.frames[start : start + size])
-                parts.append(tokenizer.encode(pictures).half().numpy())
-            file["latents"] = np.concatenate(parts)
-    with h5py.File(path, "r") as file:
-        recordings.latents = read(file, "latents")
+    """Fills ``recordings.latents``, from the cache if the same frames were encoded with the same weights before.
+
+    The tokenizer's own threads (or its GPU) do the work, batch by batch; an interrupted call goes on where it was.
+
+    Raises:
+        InputError: the frames are not in a cache.
+    """
+    frames = recordings.frames
+    if not isinstance(frames, DiskArray):
+        raise InputError(f"{recordings.name}: frames are in memory, wanted those of a cache")
+    path = folder / f"{frames.path.stem}-{weights_key(tokenizer)}.latents.hdf5"
+
+    @torch.no_grad()
+    def encode(index: int) -> Arrays:
+        pictures = frames[index * ENCODED_AT_ONCE : (index + 1) * ENCODED_AT_ONCE]
+        return {"latents": tokenizer.encode(torch.from_numpy(pictures)).half().cpu().numpy()}
+
+    def join(parts: Parts, file: h5py.File) -> None:
+        _join(file, "latents", (part["latents"] for part in parts), len(frames))
+
+    description, count = f"encoding {recordings.name}", -(-len(frames) // ENCODED_AT_ONCE)
+    build(path, count, encode, join, description=description, source=origin(frames.path) or "", workers=1)
+    recordings.latents = open_arrays(path)["latents"]

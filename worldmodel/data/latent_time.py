@@ -11,12 +11,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from rich.progress import track
 
 from worldmodel.data.action_groups import group_actions, group_body
-from worldmodel.data.cache import Recordings, encode_recordings, weights_key
+from worldmodel.data.cache import Recordings, encode_recordings, origin, weights_key
+from worldmodel.data.disk_array import DiskArray, Rows, open_arrays
+from worldmodel.data.parts import Arrays, Parts, build
 from worldmodel.models.frame_tokenizer import FrameTokenizer, fitting
-from worldmodel.output import whole_file
+from worldmodel.types import InputError
 
 
 def in_latent_time(recordings: Recordings, tokenizer: FrameTokenizer, folder: Path) -> Recordings:
@@ -26,32 +27,34 @@ def in_latent_time(recordings: Recordings, tokenizer: FrameTokenizer, folder: Pa
         recordings: with one frame per latent they are encoded in place and returned.
         tokenizer: encodes every episode as one clip.
         folder: of the cache.
+
+    Raises:
+        InputError: the frames are not in a cache.
     """
     if tokenizer.frames_per_latent == 1:
         encode_recordings(recordings, tokenizer, folder)
         return recordings
-    source = Path(recordings.frames.file.filename).stem
-    path = folder / f"{source}-{weights_key(tokenizer)}.latents.hdf5"
-    if not path.exists():
-        latents = _encode_episodes(recordings, tokenizer)
-        with whole_file(path) as partial, h5py.File(partial, "w") as file:
-            file["latents"] = latents
-    with h5py.File(path, "r") as file:
-        return regroup(recordings, np.asarray(file["latents"]), tokenizer.frames_per_latent)
+    frames, n = recordings.frames, tokenizer.frames_per_latent
+    if not isinstance(frames, DiskArray):
+        raise InputError(f"{recordings.name}: frames are in memory, wanted those of a cache")
+    path = folder / f"{frames.path.stem}-{weights_key(tokenizer)}.latents.hdf5"
+
+    @torch.no_grad()
+    def encode(index: int) -> Arrays:
+        start, end = recordings.starts[index : index + 2].tolist()
+        clip = torch.from_numpy(frames[start : start + fitting(end - start, n)])
+        return {"latents": tokenizer.encode_clips(clip[None])[0].half().cpu().numpy()} if len(clip) else {}
+
+    def join(parts: Parts, file: h5py.File) -> None:
+        file["latents"] = np.concatenate([part["latents"] for part in parts if "latents" in part])
+
+    description = f"encoding {recordings.name}"
+    source = origin(frames.path) or ""
+    build(path, recordings.episodes, encode, join, description=description, source=source, workers=1)
+    return regroup(recordings, open_arrays(path)["latents"], n)
 
 
-@torch.no_grad()
-def _encode_episodes(recordings: Recordings, tokenizer: FrameTokenizer) -> np.ndarray:
-    """Latents (float16) of all episodes end to end."""
-    parts = []
-    for start, end in track(list(pairwise(recordings.starts.tolist())), description=f"encoding {recordings.name}"):
-        if count := fitting(end - start, tokenizer.frames_per_latent):
-            clip = torch.from_numpy(recordings.frames[start : start + count])
-            parts.append(tokenizer.encode_clips(clip[None])[0].half().numpy())
-    return np.concatenate(parts)
-
-
-def regroup(recordings: Recordings, latents: np.ndarray, frames_per_latent: int) -> Recordings:
+def regroup(recordings: Recordings, latents: Rows, frames_per_latent: int) -> Recordings:
     """Actions, state, reward and success of every latent.
 
     The state is that of the last frame that a latent shows. The reward of a group of actions is their sum, unknown

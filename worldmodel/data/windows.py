@@ -1,15 +1,21 @@
-"""Windows of equal length, drawn at random from a mixture of recordings.
+"""Windows of equal length from a mixture of recordings, each once per epoch of its dataset.
 
-What step i of a run sees is a function of (seed, i) alone: a resumed run needs no other state to go on exactly.
+What step i of a run sees is a function of (seed, i, rank, number of ranks) alone: a resumed run needs no other state to
+go on exactly, and it does not matter how many processes load.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
+from jaxtyping import Int64
+from torch.utils.data import IterableDataset, get_worker_info
 
 from worldmodel.data.cache import Recordings
+from worldmodel.data.disk_array import Rows, copy_rows
+from worldmodel.data.order import Order, shares_of
 from worldmodel.types import Batch, InputError
 
 
@@ -26,12 +32,117 @@ def labelled(episodes: np.ndarray, share: float) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(episodes)[:count])
 
 
+class WindowIndex:
+    """All windows of some episodes, numbered from 0; holds a few numbers per episode, not per window.
+
+    Args:
+        recordings: the dataset.
+        episodes: which of its episodes.
+        window: frames per window.
+    """
+
+    def __init__(self, recordings: Recordings, episodes: np.ndarray, window: int) -> None:
+        self.episodes = np.asarray(episodes, np.int64)
+        self.starts = recordings.starts[self.episodes]
+        lengths = recordings.starts[self.episodes + 1] - self.starts
+        self.ends = np.cumsum(np.maximum(lengths - window + 1, 0))
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def locate(self, windows: Int64[np.ndarray, "n"]) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+        """First frames of windows, and the numbers of their episodes."""
+        row = np.searchsorted(self.ends, windows, "right")
+        before = np.where(row > 0, self.ends[row - 1], 0)
+        return self.starts[row] + windows - before, self.episodes[row]
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """What every window of a batch has in common, whatever dataset it comes from.
+
+    Attributes:
+        window: frames per window.
+        chunk: actions reach ``chunk - 1`` steps beyond the window (masked beyond the episode's end).
+        action_size: actions are padded to this many dimensions.
+        state_size: likewise for the state.
+        bodies: embodiment name -> index in the model.
+    """
+
+    window: int
+    chunk: int
+    action_size: int
+    state_size: int
+    bodies: Mapping[str, int]
+
+    def empty(self, size: int, pictures: Mapping[str, Rows]) -> dict[str, np.ndarray]:
+        """The columns of a batch of ``size`` windows; ``pictures`` are arrays of what ``frames``, ``latents`` hold."""
+        columns = {key: np.empty((size, self.window, *rows.shape[1:]), rows.dtype) for key, rows in pictures.items()}
+        reach = self.window + self.chunk - 1
+        return columns | {
+            "actions": np.zeros((size, reach, self.action_size), np.float32),
+            "action_mask": np.zeros((size, reach), bool),
+            "state": np.full((size, self.window, self.state_size), np.nan, np.float32),
+            "reward": np.empty((size, self.window), np.float32),
+            "success": np.empty((size, self.window), np.float32),
+            "imitate": np.empty(size, bool),
+            "embodiment": np.empty(size, np.int64),
+        }
+
+    def fill(
+        self,
+        columns: Mapping[str, np.ndarray],
+        row: int,
+        recordings: Recordings,
+        first: int,
+        end: int,
+        *,
+        known: bool = True,
+        imitate: bool = True,
+    ) -> None:
+        """Writes the window that begins at frame ``first``, of an episode that ends before ``end``, into a batch.
+
+        Args:
+            columns: of the batch.
+            row: in the batch.
+            recordings: the dataset.
+            first: first frame of the window.
+            end: one past the last frame of its episode.
+            known: whether its actions may be seen.
+            imitate: whether the policy should learn from it.
+        """
+        reach = min(self.window + self.chunk - 1, end - first)
+        actions, state = columns["actions"][row], columns["state"][row]
+        values = recordings.actions[first : first + reach]
+        actions[:reach, : values.shape[-1]] = values
+        actions[reach:] = actions[reach - 1]
+        inside = min(reach, end - 1 - first)  # the last action of an episode leads to no recorded frame
+        columns["action_mask"][row, :inside] = recordings.action_mask[first : first + inside] & known
+        if recordings.state is not None:
+            values = recordings.state[first : first + self.window]
+            state[:] = 0.0
+            state[:, : values.shape[-1]] = values
+        for key in ("frames", "latents", "reward", "success"):
+            if key in columns:
+                copy_rows(getattr(recordings, key), first, columns[key][row])
+        columns["imitate"][row] = imitate
+        columns["embodiment"][row] = self.bodies[recordings.spec.name]
+
+
+def as_batch(columns: Mapping[str, np.ndarray]) -> Batch:
+    """A batch of tensors; latents become float32."""
+    tensors = {key: torch.from_numpy(values) for key, values in columns.items()}
+    if "latents" in tensors:
+        tensors["latents"] = tensors["latents"].float()
+    return Batch(**tensors)
+
+
 class WindowSampler:
-    """Draws windows of latents with all that belongs to them.
+    """Gives windows of latents with all that belongs to them.
 
     Args:
         recordings: encoded datasets.
-        episodes: per dataset, the episodes to draw from.
+        episodes: per dataset, the episodes to take windows from.
         window: frames per window.
         chunk: actions reach ``chunk - 1`` steps beyond the window (masked beyond the episode's end).
         action_size: actions are padded to this many dimensions.
@@ -40,7 +151,11 @@ class WindowSampler:
         weights: dataset name -> weight; empty: by number of windows.
         known: per dataset, episodes whose actions may be seen (None: all).
         imitate: names of the datasets whose actions the policy should learn (None: all).
-        frames: draw the pictures too, not only their latents.
+        frames: give the pictures too, not only their latents.
+        latents: give latents; False for datasets that are not encoded.
+
+    Raises:
+        InputError: no window with a weight above 0, weights that are none, datasets that are not encoded.
     """
 
     def __init__(
@@ -57,72 +172,45 @@ class WindowSampler:
         known: Sequence[np.ndarray | None] | None = None,
         imitate: Collection[str] | None = None,
         frames: bool = False,
+        latents: bool = True,
     ) -> None:
-        self.recordings, self.window, self.chunk, self.frames = recordings, window, chunk, frames
-        self.action_size, self.state_size, self.bodies = action_size, state_size, bodies
+        self.recordings, self.window = recordings, window
+        self.shape = WindowShape(window, chunk, action_size, state_size, bodies)
+        self.kinds = [kind for kind, wanted in (("frames", frames), ("latents", latents)) if wanted]
+        if raw := [r.name for r in recordings if latents and r.latents is None]:
+            raise InputError(f"{', '.join(raw)}: not encoded, wanted latents")
         self.imitate = [imitate is None or r.name in imitate for r in recordings]
-        known = known or [None] * len(recordings)
-        self.tables = [self._table(*parts) for parts in zip(recordings, episodes, known, strict=True)]
-        counts = np.array([len(table) for table in self.tables], float)
-        shares = np.array([weights.get(r.name, 0.0) for r in recordings]) if weights else counts
-        shares = shares * (counts > 0)
-        if shares.sum() <= 0:
-            names = ", ".join(r.name for r in recordings)
-            raise InputError(f"{names}: no episode has {window} frames, wanted at least one training window")
-        self.shares = shares / shares.sum()
+        # One flag per episode: whether its actions may be seen.
+        self.known = [
+            np.isin(np.arange(r.episodes), np.arange(r.episodes) if seen is None else seen)
+            for r, seen in zip(recordings, known or [None] * len(recordings), strict=True)
+        ]
+        self.indices = [WindowIndex(r, chosen, window) for r, chosen in zip(recordings, episodes, strict=True)]
+        self.order = _order(recordings, self.indices, weights, f"no episode has {window} frames")
 
-    def _table(self, recordings: Recordings, episodes: np.ndarray, known: np.ndarray | None) -> np.ndarray:
-        """Every window: first frame, end of its episode, whether its actions may be seen."""
-        rows = []
-        for episode in episodes:
-            start, end = recordings.starts[episode : episode + 2]
-            first = np.arange(start, end - self.window + 1)
-            seen = known is None or episode in known
-            rows.append(np.stack([first, np.full_like(first, end), np.full_like(first, seen)], 1))
-        return np.concatenate(rows) if rows else np.zeros((0, 3), int)
-
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
-        """A batch of ``size`` windows."""
-        chosen = np.sort(rng.choice(len(self.tables), size, p=self.shares))
-        rows = [self._row(int(index), self.tables[index][rng.integers(len(self.tables[index]))]) for index in chosen]
-        columns = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
-        return Batch(**columns)
-
-    def _row(self, index: int, window: np.ndarray) -> dict[str, np.ndarray]:
-        recordings = self.recordings[index]
-        first, end, seen = window
-        frames = slice(first, first + self.window)
-        reach = np.arange(first, first + self.window + self.chunk - 1)
-        inside = reach < end - 1  # the last action of an episode leads to no recorded frame
-        reach = np.minimum(reach, end - 1)
-        actions = np.zeros((len(reach), self.action_size), np.float32)
-        size = recordings.actions.shape[-1]
-        actions[:, :size] = recordings.actions[reach]
-        state = np.full((self.window, self.state_size), np.nan, np.float32)
-        if recordings.state is not None:
-            state[:, recordings.state.shape[-1] :] = 0.0
-            state[:, : recordings.state.shape[-1]] = recordings.state[frames]
-        assert recordings.latents is not None
-        pictures = {"frames": recordings.frames[frames]} if self.frames else {}
-        return pictures | {
-            "latents": recordings.latents[frames].astype(np.float32),
-            "actions": actions,
-            "action_mask": inside & recordings.action_mask[reach] & bool(seen),
-            "state": state,
-            "reward": recordings.reward[frames],
-            "success": recordings.success[frames],
-            "imitate": np.array(self.imitate[index]),
-            "embodiment": np.array(self.bodies[recordings.spec.name]),
-        }
+    def draw(self, seed: Sequence[int], first: int, size: int) -> Batch:
+        """Windows ``first`` to ``first + size`` of all that a run with this seed sees."""
+        row, columns = 0, self.shape.empty(size, {kind: getattr(self.recordings[0], kind) for kind in self.kinds})
+        for dataset, windows in self.order.take(seed, first, size):
+            recordings = self.recordings[dataset]
+            for start, episode in zip(*self.indices[dataset].locate(windows), strict=True):
+                end, known = int(recordings.starts[episode + 1]), bool(self.known[dataset][episode])
+                imitate = self.imitate[dataset]
+                self.shape.fill(columns, row, recordings, int(start), end, known=known, imitate=imitate)
+                row += 1
+        return as_batch(columns)
 
 
 class PictureSampler:
-    """Draws pictures and the ones before them, for the tokenizer.
+    """Gives pictures and the ones before them, for the tokenizer.
 
     Args:
         recordings: datasets.
-        episodes: per dataset, the episodes to draw from.
+        episodes: per dataset, the episodes to take pictures from.
         weights: dataset name -> weight; empty: by number of frames.
+
+    Raises:
+        InputError: no pair of pictures with a weight above 0, or weights that are none.
     """
 
     def __init__(
@@ -132,36 +220,46 @@ class PictureSampler:
         weights: Mapping[str, float] | None = None,
     ) -> None:
         self.recordings = recordings
-        self.indices = [
-            np.concatenate([np.arange(r.starts[e] + 1, r.starts[e + 1]) for e in chosen] or [np.zeros(0, int)])
-            for r, chosen in zip(recordings, episodes, strict=True)
-        ]
-        counts = np.array([len(index) for index in self.indices], float)
-        shares = np.array([weights.get(r.name, 0.0) for r in recordings]) if weights else counts
-        shares = shares * (counts > 0)
-        if shares.sum() <= 0:
-            raise InputError("no training episode has 2 frames, wanted at least one")
-        self.shares = shares / shares.sum()
+        self.indices = [WindowIndex(r, chosen, 2) for r, chosen in zip(recordings, episodes, strict=True)]
+        self.order = _order(recordings, self.indices, weights, "no episode has 2 frames")
 
-    def draw(self, rng: np.random.Generator, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``size`` pictures and their predecessors, both uint8 (size, h, w, 3)."""
-        pairs = []
-        for index in rng.choice(len(self.indices), size, p=self.shares):
-            last = self.indices[index][rng.integers(len(self.indices[index]))]
-            pairs.append(self.recordings[index].frames[last - 1 : last + 1])
-        both = torch.from_numpy(np.stack(pairs))
+    def draw(self, seed: Sequence[int], first: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pictures ``first`` to ``first + size`` of a run and their predecessors, both uint8 (size, h, w, 3)."""
+        pairs = np.empty((size, 2, *self.recordings[0].frames.shape[1:]), np.uint8)
+        row = 0
+        for dataset, windows in self.order.take(seed, first, size):
+            for start in self.indices[dataset].locate(windows)[0]:
+                copy_rows(self.recordings[dataset].frames, int(start), pairs[row])
+                row += 1
+        both = torch.from_numpy(pairs)
         return both[:, 1], both[:, 0]
+
+
+def _order(
+    recordings: Sequence[Recordings], indices: Sequence[WindowIndex], weights: Mapping[str, float] | None, none: str
+) -> Order:
+    """The order of a mixture's windows; ``none`` says what is the matter when there are none."""
+    names, counts = [r.name for r in recordings], [len(index) for index in indices]
+    if not any(counts):
+        raise InputError(f"{', '.join(names)}: {none}, wanted at least one training window")
+    return Order(counts, shares_of(names, counts, weights))
 
 
 class Stream(IterableDataset):
     """Endless batches, from step ``start`` on; yields (step, batch).
 
+    Every rank gets a part of its own of each step's windows; every process of a data loader makes every so many-th
+    step, so that the batches come in the same order from any number of them.
+
     Args:
-        sampler: draws the batches.
+        sampler: gives the batches.
         seed: of the run.
-        size: of a batch.
-        act_sampler: draws those of every ``act_every``-th step instead, with as many frames in all.
+        size: of a batch, on each rank.
+        start: first step.
+        act_sampler: gives those of every ``act_every``-th step instead, with as many frames in all.
         act_every: 0 never.
+        rank: of this process among those that train together.
+        ranks: how many of them there are.
     """
 
     def __init__(
@@ -173,19 +271,30 @@ class Stream(IterableDataset):
         start: int = 0,
         act_sampler: WindowSampler | None = None,
         act_every: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.sampler, self.seed, self.size, self.start = sampler, seed, size, start
         self.act_sampler, self.act_every = act_sampler, act_every
+        self.rank, self.ranks = rank, ranks
 
-    def __iter__(self) -> Iterator[tuple[int, object]]:
-        step = self.start
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        worker = get_worker_info()
+        step, every = (self.start + worker.id, worker.num_workers) if worker else (self.start, 1)
         while True:
-            acting = self.act_sampler is not None and is_act_step(step, self.act_every)
-            sampler, size = self.sampler, self.size
-            if acting and isinstance(sampler, WindowSampler) and self.act_sampler:
-                sampler, size = self.act_sampler, size * sampler.window // self.act_sampler.window
-            yield step, sampler.draw(np.random.default_rng((self.seed, step)), size)
-            step += 1
+            yield step, self.batch(step)
+            step += every
+
+    def batch(self, step: int) -> Any:
+        """What this rank sees in a step."""
+        sampler, size, kind = self.sampler, self.size, 0
+        every = self.act_every if self.act_sampler is not None else 0
+        earlier = step // every if every else 0  # acting steps before this one
+        count = step - earlier
+        if is_act_step(step, every) and isinstance(sampler, WindowSampler) and self.act_sampler:
+            sampler, size, kind = self.act_sampler, size * sampler.window // self.act_sampler.window, 1
+            count = earlier
+        return sampler.draw((self.seed, kind), (count * self.ranks + self.rank) * size, size)
 
 
 def is_act_step(step: int, every: int) -> bool:
