@@ -153,7 +153,8 @@ class Episode:
         """Returns the episode itself.
 
         Raises:
-            InputError: no camera, unequal lengths, pictures that are not uint8 RGB, or values that are not finite.
+            InputError: no camera, unequal lengths, pictures that are not uint8 RGB, a rate that is not
+                positive, or values that are not finite.
         """
         where = f"{self.source}: episode {self.episode_id}"
         if not self.frames:
@@ -171,6 +172,8 @@ class Episode:
             raise InputError(
                 f"{where}: lengths differ ({', '.join(f'{k} {v}' for k, v in lengths.items())}), wanted one length"
             )
+        if not 0.0 < self.fps < np.inf:
+            raise InputError(f"{where}: {self.fps} frames per second, wanted a positive number")
         if not np.isfinite(self.actions[self.action_mask]).all():
             raise InputError(f"{where}: actions hold NaN or infinity, wanted finite numbers")
         if self.state is not None and not np.isfinite(self.state).all():
@@ -227,6 +230,10 @@ class EmbodimentSpec:
     state_points: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        limits = [*self.state_low, *self.state_high]
+        if len(self.state_low) != len(self.state_high) or not np.isfinite(limits).all():
+            found = f"[{self.state_low}, {self.state_high}]"
+            raise InputError(f"state of {self.name!r}: wanted as many finite highs as lows, found {found}")
         if any(not 0 <= index < len(self.state_low) for point in self.state_points for index in point):
             raise InputError(f"state points {self.state_points}: wanted indices below {len(self.state_low)}")
 

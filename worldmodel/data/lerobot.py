@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout
+from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout, understood
 from worldmodel.data.lerobot_writer import LeRobotWriter
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
@@ -73,6 +73,10 @@ class LeRobotSource:
     def __getitem__(self, index: int) -> Episode:
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: episode {index} of {len(self)}")
+        with understood(f"{self.path}: episode {index}", "what meta/info.json says"):
+            return self._read(index)
+
+    def _read(self, index: int) -> Episode:
         layout, spec = self._layout, self.embodiments[0]
         row = layout.episodes[index]
         table = self._rows(row)
@@ -167,7 +171,9 @@ def decode_span(path: Path, start_s: float, count: int, fps: float) -> UInt8[np.
                 frames.append(frame.to_ndarray(format="rgb24"))
                 if len(frames) == count:
                     break
-    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+        if len({frame.shape for frame in frames}) > 1:
+            raise ValueError("pictures of several sizes")
+    except (OSError, ValueError, IndexError, ArithmeticError, MemoryError, av.FFmpegError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be decoded ({reason}), wanted a whole video file") from error
     if len(frames) != count:

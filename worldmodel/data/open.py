@@ -66,9 +66,12 @@ def detect_format(path: str | Path) -> str:
 
 
 def _detect_folder(folder: Path) -> str:
-    """The first format of which there is a sign that holds when looked into."""
-    if (folder / "meta/info.json").exists():
-        return "lerobot_v21" if _version(folder) == "v2.1" else "lerobot"
+    """The first format of which there is a sign that holds when looked into.
+
+    Clips beside something of which no file can be read are not taken for video without actions.
+    """
+    if (folder / "meta").is_dir() and ((folder / "meta/info.json").exists() or (folder / "data").is_dir()):
+        return "lerobot_v21" if _version(folder) == "v2.1" else "lerobot"  # which tells of a missing info.json
     files = [file for file in folder.rglob("*") if file.is_file()]
     suffixes = {file.suffix.lower() for file in files}
     signs = {
@@ -82,6 +85,9 @@ def _detect_folder(folder: Path) -> str:
         if shown and _holds(format, folder):
             return format
     if any(suffix in suffixes for suffix in VIDEO_SUFFIXES):
+        if found := [format for format, shown in signs.items() if shown]:
+            wanted = "whole files, or format video for its clips alone"
+            raise InputError(f"{folder}: looks like {' or '.join(found)}, but none of it can be read, wanted {wanted}")
         return "video"
     raise InputError(f"{folder}: folder without meta/info.json, video clips or other recordings, wanted a dataset")
 

@@ -56,7 +56,7 @@ FPS = 20.0  # robosuite's control_freq, where a file does not tell
 
 
 def detect(path: Path) -> bool:
-    """Tells whether a file, or the first file of a folder that can be opened, holds ``data/demo_N``."""
+    """Tells whether a file, or any file of a folder, holds ``data/demo_N``."""
     return detect_layout(path, lambda file: bool(_demos(file)))
 
 

@@ -74,10 +74,13 @@ def read_clip(path: Path) -> tuple[UInt8[np.ndarray, "t h w 3"], float]:
         The pictures and their rate in frames per second.
 
     Raises:
-        InputError: the file is truncated, empty or no video.
+        InputError: the file is truncated, empty or no video, or tells no rate.
     """
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
-        return reader.get_batch(range(len(reader))).asnumpy(), float(reader.get_avg_fps())
-    except (decord.DECORDError, RuntimeError, ValueError) as error:
+        frames, fps = reader.get_batch(range(len(reader))).asnumpy(), float(reader.get_avg_fps())
+    except (decord.DECORDError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be decoded to its end, wanted a whole video file") from error
+    if not 0.0 < fps < np.inf:
+        raise InputError(f"{path}: {fps} frames per second, wanted a positive number")
+    return frames, fps
