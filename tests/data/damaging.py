@@ -100,7 +100,20 @@ def swap(file: Path, rng: np.random.Generator) -> str:
     return f"swapped with {other.name}"
 
 
-BYTES = (truncate, truncate, flip, flip, overwrite, cut_out, drop, empty_folder, folder_instead, text_instead, swap, swap)
+BYTES = (
+    truncate,
+    truncate,
+    flip,
+    flip,
+    overwrite,
+    cut_out,
+    drop,
+    empty_folder,
+    folder_instead,
+    text_instead,
+    swap,
+    swap,
+)
 
 
 # What is in a file: names and values that still parse.

@@ -13,13 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import worldmodel.commands.dataset_table
-import worldmodel.commands.datasets
 from tests.data.damaging import damage
 from tests.data.healthy import EPISODES, HEALTHY, write_healthy
 from worldmodel import cli
 from worldmodel.data.open import open_dataset
-from worldmodel.types import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
 CASES = 24  # of each format

@@ -73,12 +73,14 @@ class LeRobotSource:
     def __getitem__(self, index: int) -> Episode:
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: episode {index} of {len(self)}")
-        with understood(f"{self.path}: episode {index}", "what meta/info.json says"):
-            return self._read(index)
+        row = self._layout.episodes[index]
+        with understood(f"{self.path}/meta", f"a place of the data of episode {index}"):
+            file = self._layout.data_file(row)
+        with understood(file, "the features that meta/info.json names"):
+            return self._read(index, row)
 
-    def _read(self, index: int) -> Episode:
+    def _read(self, index: int, row: Mapping[str, Any]) -> Episode:
         layout, spec = self._layout, self.embodiments[0]
-        row = layout.episodes[index]
         table = self._rows(row)
         length = len(table)
         known = column(table, "info.action_known", bool)
