@@ -18,6 +18,7 @@ SUFFIXES = (".hdf5", ".h5")
 # What h5py raises on damaged files, and OpenCV on damaged pictures.
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError, cv2.error)
 DEFLATE_RATIO = 1032  # to which zlib can shrink data at most
+HARMLESS_BYTES = 2**28  # whatever a file's size, so much memory may be asked for
 
 
 def find_files(path: Path) -> list[Path]:
@@ -129,7 +130,7 @@ def get_dataset(parent: h5py.Group, name: str, where: str) -> h5py.Dataset:
     data = parent.get(name)
     if not isinstance(data, h5py.Dataset):
         raise InputError(f"{where}: no dataset {name!r} in {parent.name}, wanted one")
-    if data.nbytes > DEFLATE_RATIO * data.file.id.get_filesize():
+    if data.nbytes > max(DEFLATE_RATIO * data.file.id.get_filesize(), HARMLESS_BYTES):
         raise InputError(f"{where}: {name} is {data.dtype} {data.shape}, wanted no more than the file can hold")
     return data
 

@@ -168,7 +168,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                with suppress(ValueError):
+                with suppress(ValueError, RecursionError):
                     if isinstance(row := json.loads(line), dict):
                         yield row
     except OSError as error:

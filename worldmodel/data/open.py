@@ -115,5 +115,5 @@ def _version(folder: Path) -> str | None:
     """Version of a LeRobot dataset; None where its metadata cannot be read, which its reader tells better."""
     try:
         return json.loads((folder / "meta/info.json").read_text()).get("codebase_version")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None

@@ -203,7 +203,7 @@ def _dataset_name(path: Path) -> str:
     for file in sorted(folder.rglob("dataset_info.json")):
         try:
             return str(json.loads(file.read_text())["name"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             break
     return folder.resolve().name
 
