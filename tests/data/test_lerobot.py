@@ -238,6 +238,25 @@ def test_missing_files(tmp_path: Path):
         open_dataset(tmp_path / "set")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"total_episodes": 10**12}, "1 episodes, wanted the 1000000000000 of"),
+        ({"total_episodes": None}, "cannot be understood"),
+        ({"fps": float("nan")}, "cannot be understood .ValueError frames per second"),
+        ({"features": {"action": -1}}, "cannot be understood .TypeError features"),
+        ({"features": {"action": {"dtype": "float32", "shape": [3]}}}, r"\(2, 2\) in meta/worldmodel.json, \(3, 0\)"),
+    ],
+)
+def test_descriptions_that_cannot_be(tmp_path: Path, changes: dict, message: str):
+    write(tmp_path / "set", [make_episode(0)])
+    file = tmp_path / "set/meta/info.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(InputError, match=message) as caught:
+        open_dataset(tmp_path / "set")
+    assert str(tmp_path / "set/meta") in str(caught.value)
+
+
 def test_other_version(tmp_path: Path):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta/info.json").write_text(json.dumps({"codebase_version": "v2.0"}))
