@@ -20,7 +20,7 @@ from worldmodel.data.open import open_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
 LOSSES = ("deleted", "emptied", "in its place", "left out", "total_episodes")  # whose traces nothing else may bear
-CASES = 24  # of each format
+CASES = 21  # of each format
 LISTED = ("lerobot", "lerobot_foreign", "lerobot_v21", "rlds")  # names or tables in them tell what has to be there
 CPU_LIMIT_S, LIMIT_S = 60, 600  # of a case, far more than it takes
 MEMORY_BYTES = 6 * 2**30  # address space beyond what the parent has

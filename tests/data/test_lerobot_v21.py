@@ -148,7 +148,7 @@ def test_a_damaged_episode_does_not_spoil_the_others(root: Path, damage: Callabl
         ({"codebase_version": "v2.0"}, r"codebase_version v2\.0, wanted v2\.1"),
         ({"features": None}, "cannot be understood"),
         ({"features": {"action": {"dtype": "float32"}}}, "cannot be understood .KeyError 'shape'"),
-        ({"fps": 0}, "cannot be understood .ValueError fps"),
+        ({"fps": 0}, "cannot be understood .ValueError frames per second"),
         ({"data_path": "data/{file_index}.parquet"}, "cannot be understood .KeyError 'file_index'"),
         ({"total_episodes": "many"}, "cannot be understood"),
     ],

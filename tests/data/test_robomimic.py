@@ -185,7 +185,7 @@ def test_more_numbers_than_the_file_can_hold(tmp_path: Path):
     path = write(tmp_path / "d.hdf5", make_demo(0), make_demo(1))
     with h5py.File(path, "a") as file:
         del file["data/demo_0/actions"]
-        file.create_dataset("data/demo_0/actions", (10**11, 3), chunks=(1000, 3))
+        file.create_dataset("data/demo_0/actions", (10**11, 3), np.float32, chunks=(1000, 3))
     source = RobomimicSource(path)
     assert len(source[1]) == 5
     with pytest.raises(InputError, match="wanted no more than the file can hold"):
