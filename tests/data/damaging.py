@@ -215,7 +215,8 @@ def alter_hdf5(file: Path, rng: np.random.Generator) -> str:
                 content.move("aside", other)
                 return f"{name} and {other} swapped"
         if kind == 3:
-            for holder in (content, content.get("data", content)):
+            holders: list[Any] = [content, content.get("data", content)]
+            for holder in holders:
                 for key in holder.attrs:
                     holder.attrs[key] = (b"\xff{", "[1]", -1.0, np.nan)[rng.integers(4)]
             return "attributes replaced"

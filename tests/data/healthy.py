@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +24,8 @@ VIDEO = "videos/chunk-000/observation.images.top/episode_{:06d}.mp4"
 
 def write_aloha(root: Path) -> None:
     coded = test_aloha.pad(test_aloha.encode(test_aloha.make_values(2)["observations/images/cam_high"]))
-    for number, changes in enumerate(({}, {}, {"cam_high": coded})):
+    changed: list[dict[str, Any]] = [{}, {}, {"cam_high": coded}]
+    for number, changes in enumerate(changed):
         test_aloha.write(root / f"episode_{number}.hdf5", seed=number, **changes)
 
 

@@ -10,6 +10,7 @@ import signal
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,14 +57,16 @@ def check(path: Path, output: Path, episodes: int) -> str:
         return f"refused: {told}"
     source = open_dataset(path)
     quarantine = output / "quarantine.json"
-    noted = json.loads(quarantine.read_text()) if quarantine.exists() else {"read": len(source), "quarantined": 0}
+    noted: dict[str, Any] = {"read": len(source), "quarantined": 0, "episodes": []}
+    if quarantine.exists():
+        noted = json.loads(quarantine.read_text())
     converted = open_dataset(output)
     assert noted["read"] == len(source) == len(converted) + noted["quarantined"]
     assert len(source) >= episodes or noted["quarantined"], f"only {len(source)} episodes"
     for index in range(len(converted)):
         assert len(converted[index].validate()) > 1
-    reasons = [entry["reason"] + ": " + entry["detail"] for entry in noted.get("episodes", ())]
-    return f"{source.format}: kept {len(converted)} of {noted['read']} {reasons}"
+    reasons = [entry["reason"] + ": " + entry["detail"] for entry in noted["episodes"]]
+    return f"kept {len(converted)} of {noted['read']} {reasons}"
 
 
 def outcome(name: str, whole: Path, seed: int) -> str:

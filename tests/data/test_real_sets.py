@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def psnr_db(found: np.ndarray, wanted: np.ndarray) -> float:
 
 def compare(dataset: LeRobotDataset, start: int, episode: Episode) -> float:
     """Checks the rows of an episode, from row ``start`` on; returns the PSNR of its worst camera, in dB."""
-    rows = [dataset[start + t] for t in range(len(episode))]
+    rows: list[Any] = [dataset[start + t] for t in range(len(episode))]
     if episode.actions.shape[1]:
         actions = np.stack([row["action"].numpy() for row in rows])
         np.testing.assert_allclose(actions, episode.actions, rtol=0, atol=1e-6)
