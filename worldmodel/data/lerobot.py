@@ -26,6 +26,7 @@ from jaxtyping import UInt8
 
 from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout, understood
 from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.data.streams import video_stream
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 __all__ = ["LeRobotSource", "LeRobotWriter", "download"]
@@ -163,8 +164,7 @@ def decode_span(path: Path, start_s: float, count: int, fps: float) -> UInt8[np.
     frames: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream = video_stream(container)
             period_s, time_base = 1.0 / fps, float(stream.time_base or 0)
             container.seek(max(int((start_s - period_s / 2) / time_base), 0), stream=stream)
             for frame in container.decode(stream):
