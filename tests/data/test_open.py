@@ -98,6 +98,13 @@ def test_clips_beside_broken_recordings_are_no_video(tmp_path: Path):
     assert len(open_dataset(tmp_path, format="video")) == 1
 
 
+def test_clips_that_lost_their_annotations_are_no_video(tmp_path: Path):
+    (tmp_path / "lab/annotation").mkdir(parents=True)
+    (tmp_path / "lab/a.mp4").touch()
+    with pytest.raises(InputError, match="looks like droid, but none of it can be read"):
+        open_dataset(tmp_path)
+
+
 def test_a_lerobot_set_that_lost_its_description(tmp_path: Path):
     (tmp_path / "meta").mkdir()
     (tmp_path / "data").mkdir()

@@ -77,7 +77,7 @@ def _detect_folder(folder: Path) -> str:
     signs = {
         "owamcap": ".mcap" in suffixes,
         "rlds": any(".tfrecord" in file.name for file in files),
-        "droid": any("annotation" in file.relative_to(folder).parts for file in files),
+        "droid": any(place.is_dir() for place in (folder / "annotation", *folder.glob("*/annotation"))),
         "robomimic": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
         "aloha": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
     }
