@@ -10,14 +10,16 @@ Alignment rule, stated once: ``actions[t]`` is taken after seeing ``frames[t]`` 
 leads to no recorded frame (``action_mask`` is False there unless its value is known).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold
 ActionKind = Literal["continuous", "binary", "categorical"]
 
 
@@ -47,6 +49,9 @@ class ActionDim:
     unit: str = ""
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(ActionKind) or not isinstance(self.name, str) or not isinstance(self.unit, str):
+            found = f"name {self.name!r}, kind {self.kind!r}, unit {self.unit!r}"
+            raise InputError(f"action dimension: wanted text and a kind of {get_args(ActionKind)}, found {found}")
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
             raise InputError(
                 f"action dimension {self.name!r}: wanted finite low < high, found [{self.low}, {self.high}]"
@@ -153,7 +158,8 @@ class Episode:
         """Returns the episode itself.
 
         Raises:
-            InputError: no camera, unequal lengths, pictures that are not uint8 RGB, or values that are not finite.
+            InputError: no camera, unequal lengths, pictures that are not uint8 RGB, a rate that is not
+                positive, or values that are not finite.
         """
         where = f"{self.source}: episode {self.episode_id}"
         if not self.frames:
@@ -163,6 +169,8 @@ class Episode:
                 raise InputError(
                     f"{where}: camera {name!r} is {frames.dtype} {frames.shape}, wanted uint8 (t, h, w, 3)"
                 )
+            if 0 in frames.shape[1:3]:
+                raise InputError(f"{where}: camera {name!r} shows pictures of {frames.shape[1:3]} px, wanted some")
         lengths = {f"camera {name}": len(frames) for name, frames in self.frames.items()}
         for name in ("actions", "action_mask", "state", "reward", "success"):
             if (values := getattr(self, name)) is not None:
@@ -171,8 +179,13 @@ class Episode:
             raise InputError(
                 f"{where}: lengths differ ({', '.join(f'{k} {v}' for k, v in lengths.items())}), wanted one length"
             )
+        if not 0.0 < self.fps < np.inf:
+            raise InputError(f"{where}: {self.fps} frames per second, wanted a positive number")
         if not np.isfinite(self.actions[self.action_mask]).all():
             raise InputError(f"{where}: actions hold NaN or infinity, wanted finite numbers")
+        words = f"{self.text}{self.episode_id}{self.source}{self.licence}{''.join(self.frames)}"
+        if SURROGATE.search(words):
+            raise InputError(f"{where}: text or names {ascii(words)[:80]} are no Unicode, wanted valid characters")
         if self.state is not None and not np.isfinite(self.state).all():
             raise InputError(f"{where}: state holds NaN or infinity, wanted finite numbers")
         return self
@@ -227,6 +240,12 @@ class EmbodimentSpec:
     state_points: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not 0.0 < self.fps < np.inf:
+            raise InputError(f"embodiment {self.name!r} at {self.fps!r} frames per second, wanted a name and a rate")
+        limits = [*self.state_low, *self.state_high]
+        if len(self.state_low) != len(self.state_high) or not np.isfinite(limits).all():
+            found = f"[{self.state_low}, {self.state_high}]"
+            raise InputError(f"state of {self.name!r}: wanted as many finite highs as lows, found {found}")
         if any(not 0 <= index < len(self.state_low) for point in self.state_points for index in point):
             raise InputError(f"state points {self.state_points}: wanted indices below {len(self.state_low)}")
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+from tests.data.healthy import write_foreign
 from tests.data.making import make_episode, write_hdf5
 from worldmodel.data.embodiments import PUSHT
 from worldmodel.data.lerobot import LeRobotSource, LeRobotWriter
@@ -44,20 +45,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What lerobot itself writes: both episodes in the same files, lossy AV1, other names."""
     root = tmp_path_factory.mktemp("foreign") / "arm"
-    features = {
-        "observation.images.top": {"dtype": "video", "shape": (64, 96, 3), "names": ["height", "width", "channels"]},
-        "observation.image": {"dtype": "image", "shape": (32, 32, 3), "names": ["height", "width", "channels"]},
-        "action": {"dtype": "float32", "shape": (3,), "names": {"motors": ["pan", "lift", "grip"]}},
-    }
-    dataset = LeRobotDataset.create("local/arm", 10, features, root=root, video_backend="pyav")
-    for index in range(2):
-        for t in range(8):
-            picture = np.full((64, 96, 3), 20 * t + 60 * index, np.uint8)
-            row = {"observation.images.top": picture, "observation.image": np.full((32, 32, 3), 20 * t, np.uint8)}
-            action = np.array([t, -t, index], np.float32)
-            dataset.add_frame({**row, "action": action, "task": ("pick", "place")[index]})
-        dataset.save_episode()
-    dataset.finalize()
+    root.mkdir()
+    write_foreign(root)
     return root
 
 
@@ -247,6 +236,25 @@ def test_missing_files(tmp_path: Path):
     (tmp_path / "set/meta/episodes/chunk-000/file-001.parquet").unlink()
     with pytest.raises(InputError, match="1 episodes, wanted the 2 of"):
         open_dataset(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"total_episodes": 10**12}, "1 episodes, wanted the 1000000000000 of"),
+        ({"total_episodes": None}, "cannot be understood"),
+        ({"fps": float("nan")}, "cannot be understood .ValueError frames per second"),
+        ({"features": {"action": -1}}, "cannot be understood .TypeError features"),
+        ({"features": {"action": {"dtype": "float32", "shape": [3]}}}, r"\(2, 2\) in meta/worldmodel.json, \(3, 0\)"),
+    ],
+)
+def test_descriptions_that_cannot_be(tmp_path: Path, changes: dict, message: str):
+    write(tmp_path / "set", [make_episode(0)])
+    file = tmp_path / "set/meta/info.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(InputError, match=message) as caught:
+        open_dataset(tmp_path / "set")
+    assert str(tmp_path / "set/meta") in str(caught.value)
 
 
 def test_other_version(tmp_path: Path):

@@ -9,33 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.making import make_episode
+from tests.data.healthy import CAMERAS, TABLE, VIDEO, write_two_cameras, write_v21
 from worldmodel.data.embodiments import PUSHT
-from worldmodel.data.lerobot import LeRobotSource, LeRobotWriter
+from worldmodel.data.lerobot import LeRobotSource
 from worldmodel.data.lerobot_v21 import LeRobotV21Source, detect
 from worldmodel.types import EpisodeSource, InputError
-
-CAMERAS = ("observation.images.top", "observation.images.wrist")
-TABLE = "data/chunk-000/episode_{:06d}.parquet"
-VIDEO = "videos/chunk-000/observation.images.top/episode_{:06d}.mp4"
-
-
-def write_lines(path: Path, rows: list[dict]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.fixture(scope="module")
 def v3(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three episodes in version 3, without what only our writer adds."""
     root = tmp_path_factory.mktemp("v3") / "arm"
-    writer = LeRobotWriter(root, 10.0, PUSHT, 32, 32, ("top", "wrist"))
-    for index in range(3):
-        episode = make_episode(index, length=5 + index, terminated=index == 1)
-        pixels = episode.frames["pixels"]
-        episode.frames = {"top": pixels, "wrist": np.ascontiguousarray(pixels[:, ::-1])}
-        writer.add(episode)
-    writer.close()
-    (root / "meta/worldmodel.json").unlink()
+    write_two_cameras(root)
     return root
 
 
@@ -43,33 +27,7 @@ def v3(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(v3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as version 2.1."""
     root = tmp_path_factory.mktemp("v21") / "arm"
-    (root / "meta").mkdir(parents=True)
-    (root / "data/chunk-000").mkdir(parents=True)
-    info, tasks = json.loads((v3 / "meta/info.json").read_text()), pq.read_table(v3 / "meta/tasks.parquet").to_pandas()
-    info |= {
-        "codebase_version": "v2.1",
-        "chunks_size": 1000,
-        "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
-        "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
-    }
-    (root / "meta/info.json").write_text(json.dumps(info))
-    texts = [str(text) for text in tasks.sort_values("task_index").index]
-    write_lines(root / "meta/tasks.jsonl", [{"task_index": index, "task": text} for index, text in enumerate(texts)])
-    rows = pa.concat_tables(pq.read_table(file) for file in sorted((v3 / "data").glob("*/*.parquet")))
-    episodes, stats = [], []
-    for index in range(3):
-        table = rows.filter(pa.array(rows["episode_index"].to_numpy() == index))
-        pq.write_table(table, root / TABLE.format(index))
-        episodes.append({"episode_index": index, "tasks": [texts[0]], "length": len(table)})
-        vectors = {key: np.array(table[key].to_pylist()) for key in ("action", "observation.state")}
-        limits = {k: {"min": v.min(0).tolist(), "max": v.max(0).tolist()} for k, v in vectors.items()}
-        stats.append({"episode_index": index, "stats": limits})
-        for key in CAMERAS:
-            target = root / VIDEO.format(index).replace(CAMERAS[0], key)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(v3 / f"videos/{key}/chunk-000/file-{index:03d}.mp4", target)
-    write_lines(root / "meta/episodes.jsonl", episodes)
-    write_lines(root / "meta/episodes_stats.jsonl", stats)
+    write_v21(root, v3)
     return root
 
 
@@ -119,7 +77,7 @@ def test_pictures_in_the_table(root: Path):
     with pytest.raises(InputError, match=r"episode_000001\.parquet: columns observation\.images\.top are missing"):
         source[1]
     replace_column(root, CAMERAS[0], pa.array([{"bytes": b"", "path": None}] * 5))
-    with pytest.raises(InputError, match=r"episode_000000\.parquet: does not fit meta/info\.json"):
+    with pytest.raises(InputError, match=r"episode_000000\.parquet: cannot be understood"):
         source[0]
 
 
@@ -169,9 +127,9 @@ def renumber_task(root: Path) -> None:
         (renumber_task, r"task 7 is not in meta/tasks\.jsonl"),
         (lambda root: replace_column(root, "action", None), "columns action are missing"),
         (lambda root: replace_column(root, "action", pa.array([[np.nan, 1.0]] * 5)), "NaN or infinity"),
-        (lambda root: replace_column(root, "action", pa.array([[1.0]] * 5)), r"does not fit meta/info\.json"),
-        (lambda root: replace_column(root, "action", pa.array(["up"] * 5)), r"does not fit meta/info\.json"),
-        (lambda root: replace_column(root, "observation.state", pa.array([None] * 5)), "NaN|does not fit"),
+        (lambda root: replace_column(root, "action", pa.array([[1.0]] * 5)), r"cannot be understood"),
+        (lambda root: replace_column(root, "action", pa.array(["up"] * 5)), r"cannot be understood"),
+        (lambda root: replace_column(root, "observation.state", pa.array([None] * 5)), "NaN|cannot be understood"),
     ],
 )
 def test_a_damaged_episode_does_not_spoil_the_others(root: Path, damage: Callable[[Path], object], message: str):
@@ -190,7 +148,7 @@ def test_a_damaged_episode_does_not_spoil_the_others(root: Path, damage: Callabl
         ({"codebase_version": "v2.0"}, r"codebase_version v2\.0, wanted v2\.1"),
         ({"features": None}, "cannot be understood"),
         ({"features": {"action": {"dtype": "float32"}}}, "cannot be understood .KeyError 'shape'"),
-        ({"fps": 0}, "cannot be understood .ValueError fps"),
+        ({"fps": 0}, "cannot be understood .ValueError frames per second"),
         ({"data_path": "data/{file_index}.parquet"}, "cannot be understood .KeyError 'file_index'"),
         ({"total_episodes": "many"}, "cannot be understood"),
     ],

@@ -88,3 +88,26 @@ print([name for name in ("lerobot", "decord", "av", "datasets", "lightning", "mu
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_clips_beside_broken_recordings_are_no_video(tmp_path: Path):
+    file = test_owamcap.write_recording(tmp_path / "a.mcap")
+    file.write_bytes(file.read_bytes()[:5])
+    with pytest.raises(InputError, match="looks like owamcap, but none of it can be read, wanted whole files"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, format="video")) == 1
+
+
+def test_clips_that_lost_their_annotations_are_no_video(tmp_path: Path):
+    (tmp_path / "lab/annotation").mkdir(parents=True)
+    (tmp_path / "lab/a.mp4").touch()
+    with pytest.raises(InputError, match="looks like droid, but none of it can be read"):
+        open_dataset(tmp_path)
+
+
+def test_a_lerobot_set_that_lost_its_description(tmp_path: Path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(InputError, match=r"meta/info\.json: cannot be read"):
+        open_dataset(tmp_path)

@@ -180,6 +180,13 @@ def test_truncated_or_missing_video(tmp_path: Path, share: float):
         OwamcapSource(tmp_path)[0]
 
 
+def test_a_codec_that_nobody_knows(tmp_path: Path):
+    video = write_recording(tmp_path / "x.mcap").with_suffix(".mkv")
+    video.write_bytes(video.read_bytes().replace(b"V_FFV1", b"V_none").replace(b"FFV1", b"none"))
+    with pytest.raises(InputError, match=r"x\.mkv: cannot be decoded \(a codec that is unknown\)"):
+        OwamcapSource(tmp_path)[0]
+
+
 def test_nothing_to_read_and_other_bodies(tmp_path: Path):
     with pytest.raises(InputError, match="no MCAP file found"):
         OwamcapSource(tmp_path)

@@ -191,6 +191,14 @@ def test_detection_looks_inside(tmp_path: Path):
     assert not detect(tmp_path / "none")
 
 
+def test_a_missing_shard_is_told(tmp_path: Path):
+    sorted(write_set(tmp_path).rglob("*.tfrecord-*"))[0].unlink()
+    source = RldsSource(tmp_path)
+    assert [len(source), len(source[0])] == [2, 3]
+    with pytest.raises(InputError, match=r"arm-train\.tfrecord-00000-of-00002: record 0: no such file, wanted all"):
+        source[1]
+
+
 @pytest.mark.skipif(not (SHARED / "bridge_rlds").exists(), reason="shared data are not here")
 def test_bridge():
     source = RldsSource(SHARED / "bridge_rlds")

@@ -171,6 +171,27 @@ def test_files_without_any_readable_demonstration(tmp_path: Path, demo: dict, at
     assert str(path) in str(caught.value)
 
 
+def test_a_demonstration_of_another_name_is_not_lost_silently(tmp_path: Path):
+    path = write(tmp_path / "d.hdf5", make_demo(0), make_demo(1))
+    with h5py.File(path, "a") as file:
+        file.move("data/demo_0", "data/dem_0")
+    source = RobomimicSource(path)
+    assert [len(source), len(source[0])] == [2, 5]
+    with pytest.raises(InputError, match=r"dem_0: a group of another name in /data, wanted demo_N"):
+        source[1]
+
+
+def test_more_numbers_than_the_file_can_hold(tmp_path: Path):
+    path = write(tmp_path / "d.hdf5", make_demo(0), make_demo(1))
+    with h5py.File(path, "a") as file:
+        del file["data/demo_0/actions"]
+        file.create_dataset("data/demo_0/actions", (10**11, 3), np.float32, chunks=(1000, 3))
+    source = RobomimicSource(path)
+    assert len(source[1]) == 5
+    with pytest.raises(InputError, match="wanted no more than the file can hold"):
+        source[0]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_truncated_file(tmp_path: Path, share: float):
     path = write(tmp_path / "d.hdf5", make_demo())

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -76,7 +77,7 @@ def show_dataset(
 
 
 def _overview(path: str, kind: str, count: int, episodes: list[Episode], damaged: list[Damage]) -> Table:
-    table = Table(title=path, show_header=False, title_justify="left")
+    table = Table(title=escape(path), show_header=False, title_justify="left")
     lengths = [len(episode) for episode in episodes]
     first = episodes[0]
     frames, about = round(count * float(np.mean(lengths))), "about " if count > len(episodes) else ""
@@ -98,7 +99,7 @@ def _overview(path: str, kind: str, count: int, episodes: list[Episode], damaged
     if gone := len(read_tombstones(Path(path) / TOMBSTONES)):
         rows["deleted"] = f"{gone} episode{'s' * (gone != 1)}, on request"
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     return table
 
 
@@ -114,13 +115,14 @@ def _rewards(episodes: list[Episode]) -> str:
 
 
 def _actions(spec: EmbodimentSpec, episodes: list[Episode]) -> Table:
-    table = Table(title=f"actions of {spec.name}", title_justify="left")
+    table = Table(title=escape(f"actions of {spec.name}"), title_justify="left")
     for column in ("dimension", "kind", "legal range", "seen", "unit"):
         table.add_column(column)
     seen = np.concatenate([e.actions[e.action_mask] for e in episodes] or [np.zeros((0, len(spec.action)))])
     for index, dim in enumerate(spec.action.dims):
         values = f"{seen[:, index].min():.4g} to {seen[:, index].max():.4g}" if len(seen) else "unknown"
-        table.add_row(dim.name, dim.kind, f"{dim.low:g} to {dim.high:g}", values, dim.unit)
+        limits = f"{dim.low:g} to {dim.high:g}"
+        table.add_row(escape(dim.name), dim.kind, limits, values, escape(dim.unit))
     return table
 
 

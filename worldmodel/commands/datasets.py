@@ -63,6 +63,8 @@ def write_lerobot(
                 raise InputError(f"{target}: none of {count} episodes can be used, wanted one ({damaged[0].detail})")
             first = known.get(index) or _prepared(read(index), index, size, gone)
         writer = _writer_like(first, folder, spec, recipe, crf)
+        if not len(writer) and (wrong := writer.mismatch(first)) is not None:
+            raise InputError(wrong)
         console = Console(stderr=True)
         hidden = not console.is_terminal
         done = max(len(writer) + len(damaged), index)
@@ -84,6 +86,10 @@ def _writer_like(
 ) -> LeRobotWriter:
     if first.state is None:
         spec = replace(spec, state_low=[], state_high=[])
+    sizes = {name: f"{frames.shape[1]}x{frames.shape[2]}" for name, frames in first.frames.items()}
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise InputError(f"{first.source}: cameras of several sizes ({found}), wanted --size HEIGHT WIDTH for all")
     height, width = next(iter(first.frames.values())).shape[1:3]
     return LeRobotWriter(folder, first.fps, spec, height, width, list(first.frames), recipe=recipe, crf=crf)
 

@@ -39,7 +39,7 @@ JPEG_END = b"\xff\xd9"
 
 
 def detect(path: Path) -> bool:
-    """Tells whether a file, or the first file of a folder that can be opened, holds ``observations/images``."""
+    """Tells whether a file, or any file of a folder, holds ``observations/images``."""
     return detect_layout(path, lambda file: isinstance(file.get("observations/images"), h5py.Group))
 
 

@@ -14,6 +14,7 @@ import decord
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from worldmodel.data.streams import video_stream
 from worldmodel.types import InputError
 
 decord.logging.set_level(decord.logging.QUIET)  # a broken clip is told once, by the InputError
@@ -68,7 +69,7 @@ class _Gif:
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         with av.open(str(self._path)) as container:
-            yield from container.decode(container.streams.video[0])
+            yield from container.decode(video_stream(container))
 
     def pictures(self, chosen: Sequence[int]) -> Pictures:
         wanted = set(chosen)

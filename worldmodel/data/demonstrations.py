@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -14,7 +15,10 @@ from worldmodel.data.embodiments import EMBODIMENTS
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, InputError
 
 SUFFIXES = (".hdf5", ".h5")
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # what h5py raises on damaged files
+# What h5py raises on damaged files, and OpenCV on damaged pictures.
+DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError, cv2.error)
+DEFLATE_RATIO = 1032  # to which zlib can shrink data at most
+HARMLESS_BYTES = 2**28  # whatever a file's size, so much memory may be asked for
 
 
 def find_files(path: Path) -> list[Path]:
@@ -39,13 +43,14 @@ def by_number(name: str) -> list[tuple[int, str]]:
 
 
 def detect_layout(path: Path, fits: Callable[[h5py.File], bool]) -> bool:
-    """Tells whether the file, or the first file of a folder that can be opened, has a layout."""
+    """Tells whether the file, or any file of a folder, has a layout."""
     if not path.exists() or (path.is_dir() and not any(file.suffix.lower() in SUFFIXES for file in path.iterdir())):
         return False
     for file in find_files(path):
         try:
             with opened(file) as content:
-                return fits(content)
+                if fits(content):
+                    return True
         except InputError:
             continue
     return False
@@ -121,10 +126,12 @@ def read_pictures(parent: h5py.Group, name: str, where: str, length: int) -> UIn
 
 
 def get_dataset(parent: h5py.Group, name: str, where: str) -> h5py.Dataset:
-    """Returns a dataset that has to be there."""
+    """Returns a dataset that has to be there, and whose size the file's own size can account for."""
     data = parent.get(name)
     if not isinstance(data, h5py.Dataset):
         raise InputError(f"{where}: no dataset {name!r} in {parent.name}, wanted one")
+    if data.nbytes > max(DEFLATE_RATIO * data.file.id.get_filesize(), HARMLESS_BYTES):
+        raise InputError(f"{where}: {name} is {data.dtype} {data.shape}, wanted no more than the file can hold")
     return data
 
 

@@ -67,7 +67,7 @@ def named_embodiment(name: str, where: str, actions: int, states: int) -> Embodi
 def licence_beside(path: Path) -> str:
     """Returns the SPDX id of the licence file in a dataset's folder (or a file's), or ``"unknown"``."""
     folder = path if path.is_dir() else path.parent
-    for file in sorted(folder.glob("LICENSE*")):
+    for file in sorted(place for place in folder.glob("LICENSE*") if place.is_file()):
         with file.open(errors="replace") as lines:
             start = "".join(line for line, _ in zip(lines, range(3), strict=False))
         for words, licence in LICENCES.items():

@@ -12,10 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from worldmodel.data.demonstrations import get_dataset, opened
 from worldmodel.data.embodiments import EMBODIMENTS
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 REQUIRED = ("data/img", "data/action", "data/state", "meta/episode_ends")
+AXES = {"img": 4, "action": 2, "state": 2}  # of data/img and so on; rows come first
 PUSHT_DIMS = (2, 5)  # action x y; state pusher x y, block x y, angle
 
 
@@ -37,27 +39,24 @@ class DiffusionPolicySource:
 
     def __init__(self, path: str | Path, embodiment: str | None = None) -> None:
         self.path = str(path)
-        with self._open() as file:
+        with opened(Path(path)) as file:
             missing = [name for name in REQUIRED if not isinstance(file.get(name), h5py.Dataset)]
             if missing:
                 raise InputError(f"{path}: HDF5 without {', '.join(missing)}, wanted {', '.join(REQUIRED)}")
-            ends = _read(file, "meta/episode_ends", slice(None)).astype(int)
-            shapes = {name: _dataset(file, f"data/{name}").shape for name in ("img", "action", "state")}
+            ends = self._read(file, "meta/episode_ends", slice(None))
+            if ends.ndim != 1 or ends.dtype.kind not in "iu":
+                raise InputError(f"{path}: meta/episode_ends is {ends.dtype} {ends.shape}, wanted integers (n,)")
+            ends = ends.astype(int)
+            shapes = {name: get_dataset(file, f"data/{name}", self.path).shape for name in AXES}
             self._licence = _licence(str(file.attrs.get("source", "")))
             self._has_reward = "data/reward" in file
+        if any(len(shape) != AXES[name] for name, shape in shapes.items()):
+            raise InputError(f"{path}: shapes {shapes}, wanted img (n, h, w, 3), action (n, a), state (n, s)")
         rows = {name: shape[0] for name, shape in shapes.items()}
         if len(ends) == 0 or np.any(np.diff(ends, prepend=0) <= 0) or set(rows.values()) != {int(ends[-1])}:
             raise InputError(f"{path}: rows {rows}, last episode end {ends[-1:].tolist()}, wanted them to rise to it")
         self._ends = ends
         self.embodiments: Sequence[EmbodimentSpec] = [self._spec(embodiment, shapes["action"][-1], shapes["state"][-1])]
-
-    def _open(self) -> h5py.File:
-        if not Path(self.path).is_file():
-            raise InputError(f"{self.path}: no such file, wanted an HDF5 file")
-        try:
-            return h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(f"{self.path}: not a whole HDF5 file ({_one_line(error)}), wanted one") from error
 
     def _spec(self, name: str | None, action_dims: int, state_dims: int) -> EmbodimentSpec:
         if name is None and (action_dims, state_dims) != PUSHT_DIMS:
@@ -80,13 +79,15 @@ class DiffusionPolicySource:
             raise IndexError(f"{self.path}: episode {index} of {len(self)}")
         spec = self.embodiments[0]
         rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
-        try:
-            with self._open() as file:
-                frames, actions = _read(file, "data/img", rows), _read(file, "data/action", rows).astype(np.float32)
-                state = _read(file, "data/state", rows)[:, : len(spec.state_low)].astype(np.float32)
-                reward = _read(file, "data/reward", rows).astype(np.float32) if self._has_reward else None
-        except OSError as error:
-            raise InputError(f"{self.path}: episode {index} cannot be read ({_one_line(error)})") from error
+        with opened(Path(self.path)) as file:
+            frames = self._read(file, "data/img", rows)
+            if frames.dtype != np.uint8 or frames.shape[-1] != 3:
+                raise InputError(f"{self.path}: data/img is {frames.dtype} {frames.shape}, wanted uint8 (n, h, w, 3)")
+            actions = self._read_numbers(file, "data/action", rows)
+            state = self._read_numbers(file, "data/state", rows)[:, : len(spec.state_low)]
+            reward = self._read_numbers(file, "data/reward", rows) if self._has_reward else None
+            if reward is not None and reward.shape != (len(actions),):
+                raise InputError(f"{self.path}: data/reward is {reward.shape} in episode {index}, wanted one per row")
         return Episode(
             frames={"pixels": frames},
             actions=actions,
@@ -100,21 +101,17 @@ class DiffusionPolicySource:
             licence=self._licence,
         ).validate()
 
+    def _read(self, file: h5py.File, name: str, rows: slice) -> np.ndarray:
+        return np.asarray(get_dataset(file, name, self.path)[rows])
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    found = file[name]
-    assert isinstance(found, h5py.Dataset), name  # checked when the file was opened
-    return found
-
-
-def _read(file: h5py.File, name: str, rows: slice) -> np.ndarray:
-    return np.asarray(_dataset(file, name)[rows])
+    def _read_numbers(self, file: h5py.File, name: str, rows: slice) -> np.ndarray:
+        values = self._read(file, name, rows)
+        if values.dtype.kind not in "fiub":
+            raise InputError(f"{self.path}: {name} is {values.dtype} {values.shape}, wanted numbers")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
+            return values.astype(np.float32)
 
 
 def _licence(source: str) -> str:
     """Reads the licence from the file's ``source`` note, which ends in it (``"...; MIT"``)."""
     return source.rsplit(";", 1)[1].strip() if ";" in source else "unknown"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -39,7 +39,8 @@ def detect(path: Path) -> bool:
     """Tells whether a folder, or one directly in it, holds an ``annotation`` with ``videos`` and ``states``."""
     for file in find_annotations(path):
         try:
-            return {"videos", "states"} <= read_json(file).keys()
+            if {"videos", "states"} <= read_json(file).keys():
+                return True
         except InputError:
             continue  # another one may be whole
     return False
@@ -160,10 +161,10 @@ def _pose(annotation: Mapping[str, Any], keys: Mapping[str, int], file: Path) ->
     for key, width in keys.items():
         try:
             values = np.asarray(annotation.get(key, ()), np.float32)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"{file}: {key} is no table of numbers, wanted rows of {width}") from error
         rows = values[:, None] if values.ndim == 1 else values
-        if not len(rows) or rows.shape[1:] != (width,) or (columns and len(rows) != len(columns[0])):
+        if not rows.size or rows.shape[1:] != (width,) or (columns and len(rows) != len(columns[0])):
             wanted = f"({len(columns[0]) if columns else 'rows'}, {width})"
             raise InputError(f"{file}: {key} has shape {values.shape}, wanted {wanted}")
         columns.append(rows)

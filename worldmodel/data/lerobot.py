@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout
+from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout, understood
 from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.data.streams import video_stream
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 __all__ = ["LeRobotSource", "LeRobotWriter", "download"]
@@ -73,8 +74,14 @@ class LeRobotSource:
     def __getitem__(self, index: int) -> Episode:
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: episode {index} of {len(self)}")
+        row = self._layout.episodes[index]
+        with understood(f"{self.path}/meta", f"a place of the data of episode {index}"):
+            file = self._layout.data_file(row)
+        with understood(file, "the features that meta/info.json names"):
+            return self._read(index, row)
+
+    def _read(self, index: int, row: Mapping[str, Any]) -> Episode:
         layout, spec = self._layout, self.embodiments[0]
-        row = layout.episodes[index]
         table = self._rows(row)
         length = len(table)
         known = column(table, "info.action_known", bool)
@@ -157,8 +164,7 @@ def decode_span(path: Path, start_s: float, count: int, fps: float) -> UInt8[np.
     frames: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream = video_stream(container)
             period_s, time_base = 1.0 / fps, float(stream.time_base or 0)
             container.seek(max(int((start_s - period_s / 2) / time_base), 0), stream=stream)
             for frame in container.decode(stream):
@@ -167,7 +173,9 @@ def decode_span(path: Path, start_s: float, count: int, fps: float) -> UInt8[np.
                 frames.append(frame.to_ndarray(format="rgb24"))
                 if len(frames) == count:
                     break
-    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+        if len({frame.shape for frame in frames}) > 1:
+            raise ValueError("pictures of several sizes")
+    except (OSError, ValueError, IndexError, ArithmeticError, MemoryError, av.FFmpegError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be decoded ({reason}), wanted a whole video file") from error
     if len(frames) != count:

@@ -5,10 +5,12 @@ the format has no place for.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,25 @@ from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, InputError
 MAIN_CAMERA_KEY = "observation.image"
 CAMERA_PREFIX = "observation.images."
 OWN_META = "meta/worldmodel.json"
+# What values of other types and shapes than promised raise, in Python, NumPy, OpenCV or Arrow.
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, cv2.error, pa.ArrowException)
+
+
+@contextmanager
+def understood(where: str | Path, wanted: str) -> Iterator[None]:
+    """Turns whatever values of other types, names or shapes raise into an `InputError`.
+
+    Args:
+        where: file or folder that holds them.
+        wanted: what it should have held.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except UNEXPECTED as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
+        raise InputError(f"{where}: cannot be understood ({reason}), wanted {wanted}") from error
 
 
 class Layout:
@@ -40,15 +61,17 @@ class Layout:
         version = str(info.get("codebase_version", "missing"))
         if not version.startswith("v3."):
             raise InputError(f"{root}/meta/info.json: codebase_version {version}, wanted v3.x")
-        self.features: dict[str, dict[str, Any]] = info["features"]
-        self.video_fps = float(info["fps"])
-        self._paths = {"data": str(info["data_path"]), "video": str(info.get("video_path", ""))}
         self.own = read_json(root / OWN_META) if (root / OWN_META).exists() else {}
-        self.fps = float(self.own.get("fps", self.video_fps))
-        self.licence = str(self.own.get("licence") or card_licence(root))
-        self.cameras = [key for key, feature in self.features.items() if is_camera(key, feature)]
-        self.episodes = self._read_episodes(int(info["total_episodes"]))
-        self.tasks = self._read_tasks()
+        with understood(f"{root}/meta", "metadata of v3.x"):
+            self.features: dict[str, dict[str, Any]] = checked_features(info["features"])
+            self.video_fps = float(info["fps"])
+            self._paths = {"data": str(info["data_path"]), "video": str(info.get("video_path", ""))}
+            self.fps = float(self.own.get("fps", self.video_fps))
+            check_rates(self.fps, self.video_fps)
+            self.licence = str(self.own.get("licence") or card_licence(root))
+            self.cameras = [key for key, feature in self.features.items() if is_camera(key, feature)]
+            self.episodes = self._read_episodes(int(info["total_episodes"]))
+            self.tasks = self._read_tasks()
 
     def data_file(self, row: Mapping[str, Any]) -> Path:
         return self.root / self._paths["data"].format(
@@ -72,9 +95,16 @@ class Layout:
         Raises:
             InputError: the named embodiment is unknown or has other dimensions than the dataset.
         """
-        if name is None and "embodiment" in self.own:
-            return EmbodimentSpec.from_dict(self.own["embodiment"])
+        with understood(f"{self.root}/meta", "an embodiment and statistics of it"):
+            return self._embodiment(name)
+
+    def _embodiment(self, name: str | None) -> EmbodimentSpec:
         dims, state_dims = self._width("action"), self._width("observation.state")
+        if name is None and "embodiment" in self.own:
+            spec = EmbodimentSpec.from_dict(self.own["embodiment"])
+            if (found := (len(spec.action), len(spec.state_low))) != (dims, state_dims):
+                raise ValueError(f"(actions, state numbers) {found} in {OWN_META}, {(dims, state_dims)} in info.json")
+            return spec
         if name is None:
             known = EMBODIMENTS.get(self.name.rstrip("/").rsplit("/", 1)[-1])
             fits = known is not None and (len(known.action), len(known.state_low)) == (dims, state_dims)
@@ -93,7 +123,9 @@ class Layout:
         return EmbodimentSpec(name, ActionSpec(dims), state_low, state_high, self.fps)
 
     def _width(self, key: str) -> int:
-        return int(np.prod(self.features[key]["shape"])) if key in self.features else 0
+        if (width := int(np.prod(self.features[key]["shape"])) if key in self.features else 0) < 0:
+            raise ValueError(f"shape of {key} is {self.features[key]['shape']}")
+        return width
 
     def _read_episodes(self, total: int) -> list[dict[str, Any]]:
         """Returns one record per episode, in order; rows beyond the total are an interrupted write's."""
@@ -106,7 +138,7 @@ class Layout:
             except (OSError, pa.ArrowException) as error:
                 raise InputError(f"{file}: not a whole parquet file, wanted one") from error
         rows = sorted((row for row in rows if row["episode_index"] < total), key=lambda row: row["episode_index"])
-        if [row["episode_index"] for row in rows] != list(range(total)):
+        if total < 0 or len(rows) != total or [row["episode_index"] for row in rows] != list(range(total)):
             raise InputError(f"{self.root}/meta/episodes: {len(rows)} episodes, wanted the {total} of info.json")
         return rows
 
@@ -114,7 +146,10 @@ class Layout:
         file = self.root / "meta/tasks.parquet"
         if not file.exists():
             return {}
-        frame = pq.read_table(file).to_pandas()
+        try:
+            frame = pq.read_table(file).to_pandas()
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{file}: not a whole parquet file, wanted one") from error
         texts = frame["task"] if "task" in frame.columns else frame.index
         return {int(index): str(text) for index, text in zip(frame["task_index"], texts, strict=True)}
 
@@ -127,12 +162,25 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: cannot be read ({reason}), wanted a JSON file") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: a {type(values).__name__}, wanted a JSON object")
     return values
+
+
+def checked_features(features: Any) -> dict[str, dict[str, Any]]:
+    """Returns what ``info.json`` says of columns and videos, or raises `TypeError` where it is no table of them."""
+    if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
+        raise TypeError("features are no objects by name")
+    return features
+
+
+def check_rates(*rates: float) -> None:
+    """Raises `ValueError` unless all rates are positive numbers."""
+    if not all(0.0 < rate < np.inf for rate in rates):
+        raise ValueError(f"frames per second are {rates}")
 
 
 def is_camera(key: str, feature: Mapping[str, Any]) -> bool:
@@ -145,7 +193,7 @@ def is_camera(key: str, feature: Mapping[str, Any]) -> bool:
 def card_licence(root: Path) -> str:
     """Reads the licence from the dataset card's front matter."""
     card = root / "README.md"
-    lines = card.read_text(errors="replace").splitlines()[:40] if card.exists() else []
+    lines = card.read_text(errors="replace").splitlines()[:40] if card.is_file() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("license:")), "unknown")
 
 

@@ -184,7 +184,7 @@ class LeRobotWriter:
         with tables.quiet("lerobot"):
             dataset = LeRobotDataset.create(
                 "local/episode",
-                round(self._own["fps"]),
+                max(round(self._own["fps"]), 1),  # lerobot wants an integer; readers of ours see the true rate
                 tables.features_of(rows[0], self.spec),
                 root=folder,
                 robot_type=self.spec.name,

@@ -70,15 +70,18 @@ def detect_format(path: str | Path) -> str:
 
 
 def _detect_folder(folder: Path) -> str:
-    """The first format of which there is a sign that holds when looked into."""
-    if (folder / "meta/info.json").exists():
-        return "lerobot_v21" if _version(folder) == "v2.1" else "lerobot"
+    """The first format of which there is a sign that holds when looked into.
+
+    Clips beside something of which no file can be read are not taken for video without actions.
+    """
+    if (folder / "meta").is_dir() and ((folder / "meta/info.json").exists() or (folder / "data").is_dir()):
+        return "lerobot_v21" if _version(folder) == "v2.1" else "lerobot"  # which tells of a missing info.json
     files = [file for file in folder.rglob("*") if file.is_file()]
     suffixes = {file.suffix.lower() for file in files}
     signs = {
         "owamcap": ".mcap" in suffixes,
         "rlds": any(".tfrecord" in file.name for file in files),
-        "droid": any("annotation" in file.relative_to(folder).parts for file in files),
+        "droid": any(place.is_dir() for place in (folder / "annotation", *folder.glob("*/annotation"))),
         "robomimic": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
         "aloha": any(suffix in suffixes for suffix in HDF5_SUFFIXES),
     }
@@ -86,6 +89,9 @@ def _detect_folder(folder: Path) -> str:
         if shown and _holds(format, folder):
             return format
     if any(suffix in suffixes for suffix in VIDEO_SUFFIXES):
+        if found := [format for format, shown in signs.items() if shown]:
+            wanted = "whole files, or format video for its clips alone"
+            raise InputError(f"{folder}: looks like {' or '.join(found)}, but none of it can be read, wanted {wanted}")
         return "video"
     raise InputError(f"{folder}: folder without meta/info.json, video clips or other recordings, wanted a dataset")
 
@@ -113,5 +119,5 @@ def _version(folder: Path) -> str | None:
     """Version of a LeRobot dataset; None where its metadata cannot be read, which its reader tells better."""
     try:
         return json.loads((folder / "meta/info.json").read_text()).get("codebase_version")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None

@@ -26,6 +26,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from worldmodel.data.derived import licence_beside, named_embodiment
 from worldmodel.data.owamcap_events import BUTTONS, Ticks, is_recording, read_ticks
+from worldmodel.data.streams import video_stream
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, Episode, InputError
 
 FPS = 10.0
@@ -158,8 +159,7 @@ def read_pictures(video: Path, times_ns: Int64[np.ndarray, "t"]) -> UInt8[np.nda
     frames: list[np.ndarray] = []
     try:
         with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream = video_stream(container)
             first = max(times_s[0] - TIME_TOLERANCE_S, 0.0)
             container.seek(int(first / float(stream.time_base or 1)), stream=stream)
             for picture in container.decode(stream):
@@ -169,7 +169,7 @@ def read_pictures(video: Path, times_ns: Int64[np.ndarray, "t"]) -> UInt8[np.nda
                 frames += [picture.to_ndarray(format="rgb24")] * shown
                 if not shown or len(frames) == len(times_s):
                     break
-    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, IndexError, ArithmeticError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{video}: cannot be decoded ({reason}), wanted a whole video file") from error
     if len(frames) != len(times_s) or len({frame.shape for frame in frames}) != 1:

@@ -29,6 +29,8 @@ from worldmodel.data.tfrecord import Record, decode_example, find_records, is_tf
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, Episode, InputError
 
 SHARD_NAME = re.compile(r".+\.tfrecord(-\d+-of-\d+)?")
+SHARD_NUMBER = re.compile(r"(.+\.tfrecord)-(\d+)-of-(\d+)")
+MOST_SHARDS = 100_000  # a larger count in a file's name is a damaged one
 FPS = {"bridge_dataset": 5.0, "bridge_orig": 5.0, "fractal20220817_data": 3.0, "droid": 15.0}
 OBSERVATION = "steps/observation/"
 TEXTS = ("steps/language_instruction", OBSERVATION + "natural_language_instruction")
@@ -49,6 +51,21 @@ def find_shards(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*.tfrecord*") if SHARD_NAME.fullmatch(file.name) and file.is_file())
 
 
+def missing_shards(shards: Sequence[Path]) -> list[Path]:
+    """Returns the files that would complete ``NAME-00000-of-00002`` and the like."""
+    groups: dict[tuple[Path, str, int], set[int]] = {}
+    for shard in shards:
+        if match := SHARD_NUMBER.fullmatch(shard.name):
+            groups.setdefault((shard.parent, match[1], int(match[3])), set()).add(int(match[2]))
+    absent = [
+        folder / f"{name}-{number:05d}-of-{count:05d}"
+        for (folder, name, count), found in groups.items()
+        for number in range(min(count, MOST_SHARDS))
+        if number not in found
+    ]
+    return sorted(absent)
+
+
 @dataclass(frozen=True)
 class Layout:
     """What every step holds.
@@ -67,6 +84,8 @@ class Layout:
 class RldsSource:
     """Episodes of a folder of shards, read one at a time.
 
+    A shard that the names of the others count and that is not there stands for one episode, which cannot be read.
+
     Args:
         path: the folder, searched with its subfolders, or one shard.
         embodiment: a name of `EMBODIMENTS`; by default one derived from the data: dimensions a0, a1, ... with ranges
@@ -81,7 +100,11 @@ class RldsSource:
 
     def __init__(self, path: str | Path, embodiment: str | None = None, fps: float | None = None) -> None:
         self.path = str(path)
-        self._records = [record for file in find_shards(Path(path)) for record in find_records(file)]
+        shards = find_shards(Path(path))
+        self._records = [record for file in shards for record in find_records(file)]
+        if Path(path).is_dir():
+            problem = "no such file, wanted all shards that the names of the others count"
+            self._records += [Record(file, 0, 0, 0, problem) for file in missing_shards(shards)]
         if not self._records:
             raise InputError(f"{path}: no TFRecord file found, wanted RLDS shards (NAME.tfrecord-00000-of-00001)")
         self._licence = licence_beside(Path(path))
@@ -156,7 +179,8 @@ def find_layout(values: Values, where: str) -> Layout:
         for name, first in seen.items()
         if name.startswith(OBSERVATION) and isinstance(first[0], bytes) and _is_picture(first[0])
     }
-    floats = {name: len(values[name]) // steps for name, first in seen.items() if isinstance(first[0], float)}
+    numbers = {name: len(values[name]) for name, first in seen.items() if isinstance(first[0], float)}
+    floats = {name: count // steps for name, count in numbers.items() if count % steps == 0}
     actions = {name: width for name, width in floats.items() if name == "steps/action" or "steps/action/" in name}
     states = {name: width for name, width in floats.items() if name == OBSERVATION + "state"} or {
         name: width for name, width in floats.items() if name.startswith(OBSERVATION) and 0 < width <= STATE_WIDTH
@@ -179,7 +203,7 @@ def _dataset_name(path: Path) -> str:
     for file in sorted(folder.rglob("dataset_info.json")):
         try:
             return str(json.loads(file.read_text())["name"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             break
     return folder.resolve().name
 
@@ -213,7 +237,10 @@ def _pictures(values: Values, feature: str, steps: int, where: str) -> UInt8[np.
     frames: list[np.ndarray] = []
     for data in coded:
         buffer = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.zeros(0, np.uint8)
-        picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if len(buffer) else None
+        try:
+            picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if len(buffer) else None
+        except cv2.error:  # a size beyond all measure
+            picture = None
         if picture is None or (frames and picture.shape != frames[0].shape):
             found = "nothing" if picture is None else f"a picture of {picture.shape[:2]} px"
             raise InputError(f"{where}: {feature} of step {len(frames)} shows {found}, wanted JPEG or PNG of one size")

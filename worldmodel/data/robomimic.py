@@ -56,7 +56,7 @@ FPS = 20.0  # robosuite's control_freq, where a file does not tell
 
 
 def detect(path: Path) -> bool:
-    """Tells whether a file, or the first file of a folder that can be opened, holds ``data/demo_N``."""
+    """Tells whether a file, or any file of a folder, holds ``data/demo_N``."""
     return detect_layout(path, lambda file: bool(_demos(file)))
 
 
@@ -138,6 +138,8 @@ class _Demo:
         data = read_group(file, "data", str(path))
         if not name:
             raise InputError(f"{path}: no group demo_N in /data, wanted demonstrations")
+        if not DEMO.fullmatch(name):
+            raise InputError(f"{self.where}: a group of another name in /data, wanted demo_N")
         self._group = read_group(data, name, str(path))
         self._obs = read_group(self._group, "obs", self.where)
         self.cameras = {match[1]: key for key in names(self._obs) if (match := CAMERA.fullmatch(key))}
@@ -176,10 +178,16 @@ def _demos(file: h5py.File) -> list[str]:
 
 
 def _demos_or_none(path: Path) -> list[str]:
-    """Returns the names of a file's demonstrations; one empty name where it has none or cannot be opened."""
+    """Returns the names of a file's demonstrations; one empty name where it has none or cannot be opened.
+
+    Groups beside them under other names are lost demonstrations, and come last.
+    """
     try:
         with opened(path) as file:
-            return _demos(file) or [""]
+            if not (demos := _demos(file)):
+                return [""]
+            data = read_group(file, "data", str(path))
+            return demos + [name for name in names(data) if name not in demos and isinstance(data[name], h5py.Group)]
     except InputError:
         return [""]
 

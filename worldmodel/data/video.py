@@ -85,7 +85,7 @@ def read_clip(path: Path) -> tuple[UInt8[np.ndarray, "t h w 3"], float]:
         The pictures and their rate in frames per second.
 
     Raises:
-        InputError: the file is truncated, empty or no video.
+        InputError: the file is truncated, empty or no video, or tells no rate.
     """
     clip = Clip(path)
     return clip.read(), clip.fps
