@@ -147,6 +147,11 @@ class DotModel:
         actions = self._walk(context_frames, steps)
         return DotModel.imagine(self, context_frames, actions), actions
 
+    def imagine_video(
+        self, context_frames: UInt8[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
+    ) -> UInt8[np.ndarray, "b k h w 3"]:
+        return DotModel.imagine(self, context_frames, self._walk(context_frames, steps))
+
     def encode(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> Tensor:
         return rearrange(torch.from_numpy(frames) / 255.0, "b t (h p) (w q) c -> b t h w (p q c)", p=8, q=8)
 

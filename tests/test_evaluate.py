@@ -12,7 +12,7 @@ from worldmodel.evaluate import evaluate_dream
 from worldmodel.evaluation_windows import choose_windows
 from worldmodel.metrics import PERFECT_DB
 from worldmodel.output import plain
-from worldmodel.types import InputError
+from worldmodel.types import ActionSpec, EmbodimentSpec, InputError
 
 FAST: dict[str, Any] = {"steps": 6, "max_windows": 10, "batch": 4}
 
@@ -185,3 +185,24 @@ def test_the_real_model_is_measured_too() -> None:
     assert metrics["frames"]["changed_psnr_db"] < metrics["frames"]["ceiling"]["changed_psnr_db"] + 20
     assert samples.windows[0].dreamed.shape == (6, 32, 64, 3)
     assert samples.obeyed.shape == (24, 2)
+
+
+def test_recordings_without_actions_are_dreamed_without() -> None:
+    class Silent(DotSource):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embodiments = [EmbodimentSpec("video", ActionSpec(()))]
+            for episode in self.episodes:
+                episode.actions, episode.embodiment = episode.actions[:, :0], "video"
+                episode.action_mask[:] = False
+
+    class Still(DotModel):
+        def imagine_video(self, context_frames: np.ndarray, steps: int = 16, *, seed: int = 0) -> np.ndarray:
+            return np.repeat(context_frames[:, -1:], steps, 1)
+
+    metrics, samples = evaluate_dream(Still(), Silent(), **FAST)
+    assert metrics["frames"]["changed_psnr_db"] == metrics["frames"]["copy_last"]["changed_psnr_db"]
+    assert metrics["frames"]["ceiling"]["changed_psnr_db"] == PERFECT_DB
+    assert metrics["data"]["windows"] == 10
+    assert "control" not in metrics
+    assert (samples.action_names, samples.windows[0].shuffled, samples.windows[0].joint) == ((), None, None)

@@ -50,7 +50,8 @@ class DatasetConfig:
         embodiment: overrides what the recordings say of themselves.
         camera: which pictures are used, a camera's name or "tile" for all in one picture; None: the first camera.
         cuts: split video clips at cuts, each scene an episode.
-        held_out: share of episodes kept for validation, spread evenly; never trained on. Those that show what
+        fps: of recordings without actions, about so many pictures per second are used; None: all.
+        held_out: share of episodes kept for validation, spread evenly; never trained on; 1: all. Those that show what
             a training episode shows are not used at all (`worldmodel.data.duplicates`).
         labelled: share of training episodes whose actions are used; the others count as plain video.
         imitate: whether the policy learns from its actions (exploration teaches dreams, not what to do).
@@ -63,6 +64,7 @@ class DatasetConfig:
     embodiment: str | None = None
     camera: str | None = None
     cuts: bool = True
+    fps: float | None = None
     held_out: float = 0.08
     labelled: float = 1.0
     imitate: bool = True
@@ -145,12 +147,14 @@ class EvaluationConfig:
 
     Attributes:
         windows: open-loop dreams per dataset.
+        horizon: frames of each.
         env: environment in which to run the policy; None: none.
         episodes: policy episodes.
         seed: of the first policy episode.
     """
 
     windows: int = 64
+    horizon: int = 16
     env: str | None = None
     episodes: int = 50
     seed: int = 1000

@@ -7,7 +7,6 @@ ceiling).
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from rich.progress import track
 
+from worldmodel.dream_samples import DreamSample, DreamSamples
+from worldmodel.evaluate_video import evaluate_video, reconstruct
 from worldmodel.evaluation_windows import Window, choose_windows
 from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim
 from worldmodel.models.frame_tokenizer import covering
@@ -24,48 +25,6 @@ from worldmodel.rollout import Dreamer
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
 Actions = Float32[np.ndarray, "n a"]
-
-
-@dataclass
-class DreamSample:
-    """One window, to be looked at.
-
-    Attributes:
-        label: which episode and frame.
-        fps: frames per second.
-        real: context and true future.
-        dreamed: future from the true actions.
-        shuffled: future from another episode's actions, or None.
-        joint: one future that the model made up together with its actions.
-    """
-
-    label: str
-    fps: float
-    real: UInt8[np.ndarray, "t h w 3"]
-    dreamed: UInt8[np.ndarray, "k h w 3"]
-    shuffled: UInt8[np.ndarray, "k h w 3"] | None
-    joint: UInt8[np.ndarray, "k h w 3"]
-
-
-@dataclass
-class DreamSamples:
-    """What the report shows beside the numbers.
-
-    Attributes:
-        action_names: one per action dimension.
-        windows: spread evenly over those measured, not picked.
-        recorded: actions of all windows, in their own units.
-        inferred: the same, read from real frames.
-        commanded: actions given to the dreams.
-        obeyed: the same, read from the dreamed frames.
-    """
-
-    action_names: Sequence[str]
-    windows: list[DreamSample]
-    recorded: Float32[np.ndarray, "n a"]
-    inferred: Float32[np.ndarray, "n a"]
-    commanded: Float32[np.ndarray, "m a"]
-    obeyed: Float32[np.ndarray, "m a"]
 
 
 def evaluate_dream(
@@ -84,6 +43,8 @@ def evaluate_dream(
     progress: bool = False,
 ) -> tuple[dict[str, Any], DreamSamples]:
     """Measures open-loop dreams; names and meanings are those of metrics.json.
+
+    Recordings without actions are dreamed without, and nothing is said of actions (`evaluate_video`).
 
     ``joint.*`` compares a future that the model invents, with its actions, to what happened. Where many futures are
     possible they need not agree: read ``joint.consistency_r2``, which asks whether the invented actions are the ones
@@ -109,6 +70,19 @@ def evaluate_dream(
     Raises:
         InputError: no usable window, or the model does not know the embodiment.
     """
+    if embodiment is None and not len(source.embodiments[0].action):
+        return evaluate_video(
+            model,
+            source,
+            context_frames=context_frames,
+            steps=steps,
+            max_windows=max_windows,
+            batch=batch,
+            camera=camera,
+            samples=samples,
+            seed=seed,
+            progress=progress,
+        )
     body = _body(model, source, embodiment)
     context_frames = covering(context_frames, model.frames_per_latent)
     windows = choose_windows(
@@ -177,7 +151,7 @@ class _Scores:
         self.timings.append((dreamed.shape[0] * dreamed.shape[1], time.perf_counter() - started))
         self.dream.add(true, dreamed, changed)
         self.copy_last.add(true, np.broadcast_to(context[:, -1:], true.shape), changed)
-        self.ceiling.add(true, self._reconstruct(frames), changed)
+        self.ceiling.add(true, reconstruct(self.model, frames, self.context), changed)
 
         shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
         joint = self._add_joint(context, actions, true, changed, seed)
@@ -200,14 +174,6 @@ class _Scores:
             seed=seed,
             embodiment=self.embodiment,
         )
-
-    def _reconstruct(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> UInt8[np.ndarray, "b k h w 3"]:
-        """The future as the tokenizer keeps it; where it spans several frames, encoded after the context."""
-        if (n := self.model.frames_per_latent) == 1:
-            return self.model.decode(self.model.encode(frames[:, self.context :]))
-        missing = covering(frames.shape[1], n) - frames.shape[1]
-        whole = np.concatenate([frames, np.repeat(frames[:, -1:], missing, 1)], 1)
-        return self.model.decode(self.model.encode(whole))[:, self.context : frames.shape[1]]
 
     def _infer(self, frames: np.ndarray) -> Float32[np.ndarray, "b k a"]:
         return self.model.infer_actions(frames, embodiment=self.embodiment)

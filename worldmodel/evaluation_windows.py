@@ -41,6 +41,7 @@ def choose_windows(
     count: int,
     frame_size: tuple[int, int],
     embodiment: str,
+    actions_known: bool = True,
     camera: str | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -53,12 +54,13 @@ def choose_windows(
         count: wanted number; fewer come back if the recordings are too short.
         frame_size: height and width that the frames are brought to.
         embodiment: episodes of others are skipped.
+        actions_known: only windows whose actions are all known.
         camera: see `camera_frames`; every episode's first unless given.
         seed: moves the windows about.
         progress: show a progress bar.
 
     Raises:
-        InputError: not a single window of that length with known actions.
+        InputError: not a single window of that length (with known actions).
     """
     rng = np.random.default_rng(seed)
     windows: list[Window] = []
@@ -71,14 +73,15 @@ def choose_windows(
             missing += quota
             continue
         starts = _starts(len(episode), length, quota + missing, rng)
-        starts = [start for start in starts if episode.action_mask[start : start + length - 1].all()]
+        if actions_known:
+            starts = [start for start in starts if episode.action_mask[start : start + length - 1].all()]
         missing += quota - len(starts)
         windows += [_cut(episode, index, start, length, frame_size, camera) for start in starts]
         if starts:
             # The last action leads to no recorded frame and may be unknown.
             recorded[index] = episode.actions[:-1] if episode.action_mask[:-1].all() else episode.actions[:0]
     if not windows:
-        wanted = f"{length} frames in a row with known actions of embodiment {embodiment!r}"
+        wanted = f"{length} frames in a row{' with known actions' * actions_known} of embodiment {embodiment!r}"
         raise InputError(f"{source.path}: no {wanted}, wanted at least one")
     for window in windows:
         window.other_actions = _borrow(window, recorded, rng)

@@ -17,7 +17,6 @@ from worldmodel.config import CollectConfig, RecipeConfig, StageConfig, as_dict,
 from worldmodel.data.cache import Recordings, key_of, load_recordings, quarantine_path
 from worldmodel.data.duplicates import duplicates_path, held_out_duplicates, read_duplicates
 from worldmodel.data.latent_time import in_latent_time
-from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
 from worldmodel.latent_statistics import fit_statistics
@@ -26,6 +25,7 @@ from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.tokenizers import describe, load_tokenizer
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 from worldmodel.output import make_folder, write_json
+from worldmodel.sources import open_source
 from worldmodel.stages import BackboneStage, Stage, TokenizerStage
 from worldmodel.train import fit
 from worldmodel.types import EmbodimentSpec, InputError
@@ -82,7 +82,7 @@ def open_recordings(config: RecipeConfig, output: Path, collect: Collect) -> lis
         path = dataset.path or str(output / "data" / name)
         if dataset.collect is not None:
             collect(dataset.collect, Path(path))
-        source = open_dataset(path, embodiment=dataset.embodiment, cuts=dataset.cuts)
+        source = open_source(dataset, path)
         size = (config.model.height, config.model.width)
         recordings = load_recordings(name, source, output / "cache", *size, camera=dataset.camera)
         where = quarantine_path(output / "cache", name)

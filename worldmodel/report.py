@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel import plots
-from worldmodel.evaluate import DreamSample, DreamSamples
+from worldmodel.dream_samples import DreamSample, DreamSamples
 from worldmodel.output import make_folder, whole_file, write_json
 from worldmodel.panels import Film, dream_film, enlarge, enlargement, films_beside, strip, with_context
 from worldmodel.report_table import lookup, measures_table
@@ -65,7 +65,9 @@ def write_report(
     if horizon := lookup(metrics, "frames.by_horizon.changed_psnr_db"):
         parts.append(_horizon(metrics, horizon))
     if dream is not None:
-        parts += [_windows(folder, dream.windows), _actions(dream)]
+        parts.append(_windows(folder, dream.windows))
+        if dream.action_names:
+            parts.append(_actions(dream))
     if scores := lookup(metrics, "policy.scores"):
         parts.append(_scores(metrics, scores))
     if episodes:
@@ -83,10 +85,11 @@ def write_report(
 def _headline(title: str, metrics: Mapping[str, Any]) -> str:
     facts = []
     if data := lookup(metrics, "data"):
+        seen = "see only actions" if "control" in metrics else "see nothing, no action either"
         facts.append(
             f"Dreams: {data['windows']} windows from {data['episodes']} episodes of {data['name']}, "
             f"{data['context_frames']} real frames each, "
-            f"then {data['horizon']} dreamed ones that see only actions (open loop)."
+            f"then {data['horizon']} dreamed ones that {seen} (open loop)."
         )
     if policy := lookup(metrics, "policy"):
         facts.append(f"Policy: {policy['episodes']} episodes, seeds from {policy['seed0']}.")
@@ -120,9 +123,12 @@ def _window(folder: Path, number: int, window: DreamSample) -> str:
     if window.shuffled is not None:
         rows.append(("other actions", window.shuffled))
         columns.append(("other actions", with_context(window.real, window.shuffled)))
-    rows.append(("own actions", window.joint))
-    columns.append(("own actions", with_context(window.real, window.joint)))
+    if window.joint is not None:
+        rows.append(("own actions", window.joint))
+        columns.append(("own actions", with_context(window.real, window.joint)))
     write_png(folder / f"dream_{number}.png", strip(rows, steps, factor=max(1, 128 // window.real.shape[2])))
+    if len(columns) == 1:
+        return f"<figure>{_image(film, window.fps, window.label)}</figure>"
     alternatives = films_beside(columns, title=window.label, context=context)
     summary = "the same start with another episode's actions, and with actions that the model makes up"
     return (

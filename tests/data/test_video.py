@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.data.making import SHARED, make_episode
+from worldmodel.data.cache import load_recordings
 from worldmodel.data.clip import SUFFIXES
-from worldmodel.data.open import VIDEO_SUFFIXES
+from worldmodel.data.open import VIDEO_SUFFIXES, open_dataset
 from worldmodel.data.video import VideoSource
 from worldmodel.types import InputError
 
@@ -87,3 +88,19 @@ def test_real_robot_clips():
     source = VideoSource(SHARED / "droid_video", cuts=False)
     assert len(source) == 490
     assert source[3].frames["pixels"].shape[1:] == (180, 320, 3)
+
+
+def test_a_pattern_chooses_clips_of_a_folder(clips: Path):
+    source = open_dataset(clips / "a" / "[!d]*.mkv")
+    assert (source.format, len(source), source[0].episode_id) == ("video", 1, "c.mkv")
+    with pytest.raises(InputError, match=r"z\*\.mp4: no video found"):
+        VideoSource(clips / "z*.mp4")
+
+
+def test_a_pattern_is_cached_until_its_files_change(tmp_path: Path):
+    write_clip(tmp_path / "x1.mp4")
+    write_clip(tmp_path / "y1.mp4")
+    pattern = tmp_path / "x*.mp4"
+    assert load_recordings("x", VideoSource(pattern), tmp_path / "cache", 32, 32).episodes == 1
+    write_clip(tmp_path / "x2.mp4")
+    assert load_recordings("x", VideoSource(pattern), tmp_path / "cache", 32, 32).episodes == 2

@@ -94,6 +94,7 @@ def test_split_and_labels():
     assert not set(train) & set(held)
     assert [len(part) for part in split(10, 0.0)] == [10, 0]
     assert [len(part) for part in split(1, 0.5)] == [1, 0]
+    assert [len(part) for part in split(5, 1.0)] == [0, 5]
     assert len(labelled(train, 0.1)) == 9
     assert set(labelled(train, 0.1)) <= set(labelled(train, 0.5))
     assert len(labelled(train, 0.0)) == 0

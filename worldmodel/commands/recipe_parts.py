@@ -16,12 +16,12 @@ from worldmodel.commands.environments import full_id
 from worldmodel.config import CollectConfig, DatasetConfig, RecipeConfig
 from worldmodel.data.cache import quarantine_path
 from worldmodel.data.duplicates import duplicates_path, read_duplicates
-from worldmodel.data.open import open_dataset
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import split
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.models.world_model import WorldModel
 from worldmodel.report import write_report
+from worldmodel.sources import open_source
 from worldmodel.types import EmbodimentSpec, Episode
 
 FILMED = 6  # policy episodes shown in the report
@@ -38,7 +38,7 @@ class HeldOut:
 
     def __init__(self, config: DatasetConfig, name: str, run: Path) -> None:
         path, cache = config.path or run / "data" / name, run / "cache"
-        self.source = open_dataset(path, embodiment=config.embodiment, cuts=config.cuts)
+        self.source = open_source(config, path)
         self.path = self.source.path
         self.embodiments: Sequence[EmbodimentSpec] = self.source.embodiments
         left_out = [damage.index for damage in read_quarantine(quarantine_path(cache, name))]
@@ -78,11 +78,12 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
     shown = None
     for name, dataset in config.datasets.items():
         source = HeldOut(dataset, name, Path(config.output))
-        if not len(source) or not len(source.embodiments[0].action):
+        if not len(source):
             continue
         metrics[name], samples = evaluate_dream(
             model,
             source,
+            steps=config.evaluation.horizon,
             max_windows=config.evaluation.windows,
             camera=dataset.camera,
             seed=config.evaluation.seed,

@@ -7,6 +7,7 @@ grow with the recordings.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -129,11 +130,12 @@ def quarantine_path(folder: Path, name: str) -> Path:
 
 
 def _fingerprint(source: EpisodeSource) -> object:
-    """What tells one state of a dataset from another: its files with their sizes and times, or its id."""
+    """What tells one state of a dataset from another: its files with their sizes and times, or its id; its rate."""
     path = Path(source.path)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    stats = [(str(f.relative_to(path.parent)), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-    return [str(source.path), len(source), stats]
+    files = sorted(path.rglob("*") if path.is_dir() else [path] if path.exists() else path.parent.glob(path.name))
+    whole = [file for file in files if file.is_file()]
+    stats = [(os.path.relpath(f, path.parent), f.stat().st_size, f.stat().st_mtime_ns) for f in whole]
+    return [str(source.path), len(source), [body.fps for body in source.embodiments], stats]
 
 
 def _place(path: str | Path) -> str:

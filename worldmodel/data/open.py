@@ -1,5 +1,6 @@
 """Opens any supported dataset, finding out its format by looking inside."""
 
+import glob
 import importlib
 import json
 import re
@@ -34,7 +35,8 @@ def open_dataset(
     """Opens a dataset for reading, episode by episode.
 
     Args:
-        path: a file or folder, or the id of a LeRobot dataset on the Hugging Face Hub (``"lerobot/pusht"``).
+        path: a file or folder, a pattern that video clips match (``"clips/lab_3*.mp4"``), or the id of a LeRobot
+            dataset on the Hugging Face Hub (``"lerobot/pusht"``).
         embodiment: a name of `EMBODIMENTS` that overrides what the dataset says of itself.
         format: one of `FORMATS`; found by looking inside when None.
         cuts: split video clips at cuts; says nothing to other formats.
@@ -64,6 +66,8 @@ def detect_format(path: str | Path) -> str:
         return _detect_folder(place)
     if place.is_file():
         return _detect_file(place)
+    if glob.has_magic(str(path)) and place.suffix.lower() in VIDEO_SUFFIXES:
+        return "video"
     if HUB_ID.fullmatch(str(path)) and place.suffix.lower() not in FILE_SUFFIXES:
         return "lerobot"
     raise InputError(f"{path}: no such file or folder, wanted a dataset")

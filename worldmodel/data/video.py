@@ -1,5 +1,6 @@
-"""Reads a folder of films without actions: every scene between two cuts is an episode whose actions are unknown."""
+"""Reads films without actions: every scene between two cuts is an episode whose actions are unknown."""
 
+import glob
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,12 @@ from worldmodel.types import ActionSpec, EmbodimentSpec, Episode, InputError
 
 
 def find_clips(path: Path) -> list[Path]:
-    """Returns the clips below a folder (or the file itself), in the order of their paths."""
-    if path.is_file():
-        return [path] if path.suffix.lower() in SUFFIXES else []
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    """Returns the clips below a folder, the file itself, or what its name matches as a pattern, in order."""
+    if path.is_dir():
+        files = list(path.rglob("*"))
+    else:
+        files = [path] if path.exists() else list(path.parent.glob(path.name))
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
 class VideoSource:
@@ -28,7 +31,7 @@ class VideoSource:
     is called like its file, and ``FILE#0``, ``FILE#1``, ... where a file holds several scenes.
 
     Args:
-        path: a folder, searched with its subfolders, or one clip.
+        path: a folder, searched with its subfolders, one clip, or a pattern (``"clips/lab_3*.mp4"``).
         embodiment: a name of `EMBODIMENTS`, whose (unknown) actions the episodes carry; by default there are none.
         cuts: split clips at cuts; otherwise each is one episode.
 
@@ -40,7 +43,7 @@ class VideoSource:
 
     def __init__(self, path: str | Path, embodiment: str | None = None, *, cuts: bool = True) -> None:
         self.path = str(path)
-        if not Path(path).exists():
+        if not Path(path).exists() and not glob.has_magic(self.path):
             raise InputError(f"{path}: no such file or folder, wanted video clips")
         self._clips, self._cuts = find_clips(Path(path)), cuts
         if not self._clips:
@@ -65,7 +68,7 @@ class VideoSource:
         scene, spec = self._scenes[index], self.embodiments[0]
         clip = Clip(scene.file)
         frames = clip.read(scene.start, scene.stop)
-        name = str(scene.file.relative_to(self.path)) if scene.file != Path(self.path) else scene.file.name
+        name = str(scene.file.relative_to(self.path)) if Path(self.path).is_dir() else scene.file.name
         return Episode(
             frames={"pixels": frames},
             actions=np.zeros((len(frames), len(spec.action)), np.float32),

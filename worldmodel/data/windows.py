@@ -20,7 +20,9 @@ from worldmodel.types import Batch, InputError
 
 
 def split(episodes: int, held_out: float) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and held-out episodes; the held-out ones are spread evenly, at least one if any."""
+    """Indices of training and held-out episodes; the held-out ones are spread evenly, at least one if any, all if 1."""
+    if held_out >= 1:
+        return np.arange(0), np.arange(episodes)
     count = min(episodes - 1, max(1, round(episodes * held_out))) if held_out > 0 and episodes > 1 else 0
     held = np.unique(np.linspace(0, episodes - 1, count + 2).round().astype(int)[1:-1])
     return np.setdiff1d(np.arange(episodes), held), held
