@@ -70,19 +70,10 @@ def evaluate_dream(
     Raises:
         InputError: no usable window, or the model does not know the embodiment.
     """
+    choice = {"context_frames": context_frames, "steps": steps, "max_windows": max_windows, "camera": camera}
+    choice |= {"seed": seed, "progress": progress}
     if embodiment is None and not len(source.embodiments[0].action):
-        return evaluate_video(
-            model,
-            source,
-            context_frames=context_frames,
-            steps=steps,
-            max_windows=max_windows,
-            batch=batch,
-            camera=camera,
-            samples=samples,
-            seed=seed,
-            progress=progress,
-        )
+        return evaluate_video(model, source, batch=batch, samples=samples, **choice)
     body = _body(model, source, embodiment)
     context_frames = covering(context_frames, model.frames_per_latent)
     windows = choose_windows(

@@ -63,7 +63,7 @@ def test_every_camera_has_a_cache_of_its_own(tmp_path: Path):
     source = ThreeCameras((6, 8))
     loaded = {name: load_recordings("d", source, tmp_path, 32, 32, camera=name) for name in (None, "left", "tile")}
     assert len(list(tmp_path.glob("d-*.hdf5"))) == 3
-    assert [int(loaded[name].frames[1, 0, 0, 0]) for name in (None, "left")] == [200, 50]
+    assert [int(loaded[name].frames[1][0, 0, 0]) for name in (None, "left")] == [200, 50]
     assert len(np.unique(loaded["tile"].frames[1])) > 2
     with pytest.raises(InputError, match="no camera 'front', wanted one of wrist"):
         load_recordings("d", source, tmp_path, 32, 32, camera="front")

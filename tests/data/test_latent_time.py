@@ -55,7 +55,7 @@ def test_a_group_of_actions_leads_to_the_next_latent(recordings: Recordings, tmp
         state_size=2,
         bodies={"dot": 0},
     )
-    batch = sampler.draw(np.random.default_rng(0), 32)
+    batch = sampler.draw((0,), 0, 32)
     assert batch.latents is not None
     assert batch.state is not None
     assert batch.actions.shape == (32, 4, 9)

@@ -47,12 +47,12 @@ class DiskArray:
         return DiskArray, (self.path, self.offset, self.shape, self.dtype, self.then)
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
-        """Rows ``start:stop``, or those that an integer or an array of integers names."""
+        """Rows ``start:stop:step``, or those that an integer or an array of integers names."""
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
-            if step != 1:
-                raise IndexError(f"{self.path}: step {step}, wanted 1")
-            return self._read(start, max(stop - start, 0))
+            if step < 1:
+                raise IndexError(f"{self.path}: step {step}, wanted at least 1")
+            return self._read(start, max(stop - start, 0))[::step]
         rows = np.asarray(index)
         if rows.size and (rows.min() < -len(self) or rows.max() >= len(self)):
             raise IndexError(f"{self.path}: row {rows.min()} to {rows.max()} of {len(self)}")
