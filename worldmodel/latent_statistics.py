@@ -32,6 +32,7 @@ def fit_statistics(
     parts = [
         latents
         for dataset, chosen in zip(recordings, episodes, strict=True)
+        if len(chosen)
         for latents in encode(tokenizer, dataset, chosen, count)
     ]
     tokenizer.fit_statistics(torch.cat(parts))
