@@ -10,8 +10,8 @@ import gymnasium
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-# Before anything imports mujoco: without a display it draws by EGL. Where that is software (Mesa), its threads cost more
-# than they give at these picture sizes, and take cores from other workers.
+# Before anything imports mujoco: without a display it draws by EGL. Where that is software (Mesa), more than one thread
+# costs more than it gives at these picture sizes, and takes cores from other workers.
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "1")

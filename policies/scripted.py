@@ -1,4 +1,4 @@
-"""Scripted policies: random actions, an explorer that pushes Push-T's block about, and the experts of `policies.experts`.
+"""Scripted policies: random actions, an explorer that pushes Push-T's block about, and experts by name.
 
 The explorer reads the simulator's true state from the environment it is made with (`state` of the unwrapped
 environment); learned policies see only the observation.

@@ -32,7 +32,7 @@ GRIPPER = EmbodimentSpec(
     state_high=[0.25, 0.25, 0.25, 0.09],
     fps=10.0,
 )
-"""The gripper of the MuJoCo scenes: the action moves the place that its finger tips are drawn to and sets their opening;
-the state is x, y, z of the point between them, and the opening."""
+"""The gripper of the MuJoCo scenes: the action moves the place that its finger tips are drawn to, and sets their
+opening; the state is x, y, z of the point between them, and the opening."""
 
 EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT, GRIPPER)}
