@@ -17,6 +17,6 @@ if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get(
 os.environ.setdefault("LP_NUM_THREADS", "1")
 
 gymnasium.register(id="worldmodel/PushT-v0", entry_point="envs.pusht:PushT", max_episode_steps=300)
-gymnasium.register(id="worldmodel/TablePush-v0", entry_point="envs.tablepush:TablePush", max_episode_steps=150)
-gymnasium.register(id="worldmodel/PickPlace-v0", entry_point="envs.pickplace:PickPlace", max_episode_steps=150)
-gymnasium.register(id="worldmodel/Drawer-v0", entry_point="envs.drawer:Drawer", max_episode_steps=150)
+gymnasium.register(id="worldmodel/TablePush-v0", entry_point="envs.tablepush:TablePush", max_episode_steps=200)
+gymnasium.register(id="worldmodel/PickPlace-v0", entry_point="envs.pickplace:PickPlace", max_episode_steps=200)
+gymnasium.register(id="worldmodel/Drawer-v0", entry_point="envs.drawer:Drawer", max_episode_steps=200)

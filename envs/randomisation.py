@@ -34,9 +34,9 @@ class Randomiser:
     """
 
     def __init__(self, model: mujoco.MjModel, level: int, where: str) -> None:
-        if level not in LEVELS or isinstance(level, bool):
+        if level not in LEVELS:
             raise InputError(f"{where}: randomisation level {level!r}, wanted one of: 0, 1, 2")
-        self._model, self._level = model, int(level)
+        self._model, self._level = model, level
         names = [model.material(index).name for index in range(model.nmat)]
         self._grounds = [index for index, name in enumerate(names) if name in GROUNDS]
         self._things = [index for index, name in enumerate(names) if name not in (*GROUNDS, "gripper", "palm")]

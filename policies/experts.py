@@ -14,7 +14,7 @@ from jaxtyping import Float32, Float64
 
 from worldmodel.types import InputError
 
-STEP_M = 0.05  # longest move of the target in a step
+STEP_M = 0.025  # longest move in a step: half of what the gripper can do, as a careful hand would
 ABOVE_M = 0.14  # height at which nothing is in the way
 OPEN_M, CLOSED_M = 0.08, 0.0
 Action = Float32[np.ndarray, "4"]
@@ -61,7 +61,7 @@ class Expert(ABC):
         way = np.clip(goal - self._at["target"], -STEP_M, STEP_M)
         return np.array([*way, opening], np.float32)
 
-    def _go(self, goal: Place, opening: float, near: float = 0.008, steps: int = 20) -> Iterator[Action]:
+    def _go(self, goal: Place, opening: float, near: float = 0.008, steps: int = 40) -> Iterator[Action]:
         """Goes straight to a place, for so many steps at most."""
         for _ in range(steps):
             yield self._towards(goal, opening)
@@ -131,7 +131,7 @@ class DrawerExpert(Expert):
     """Hooks the closed fingers behind the bar and pulls, or sets them before it and pushes."""
 
     HOOK_M, BEFORE_M = 0.026, 0.035
-    MOVE_M = 0.04
+    MOVE_M = 0.03
 
     def _plan(self) -> Iterator[Action]:
         side = 1 if self._env.get_wrapper_attr("task") == "open" else -1

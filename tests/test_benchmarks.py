@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks import envs, loader
+from benchmarks import loader, scenes
 
 
 def test_every_loader_gives_batches(tmp_path, capsys, monkeypatch):
@@ -28,11 +28,11 @@ def test_all_loaders_are_given_the_same_content():
 
 
 def test_scenes_are_timed_with_and_without_pictures(capsys):
-    row = envs.measure("TablePush", size=32, steps=3, default_steps=1, repeats=1)
+    row = scenes.measure("TablePush", size=32, steps=3, default_steps=1, repeats=1)
     assert row.keys() == {"step", "frame", "default", "ratio"}
     assert min(row.values()) > 0
     rates = {"steps_per_s": row["step"], "frames_per_s": row["frame"]}
-    envs.show(
+    scenes.show(
         {
             "ours": {"TablePush": rates},
             "peers": {"mujoco_default": {"TablePush": row["default"]}},

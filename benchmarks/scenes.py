@@ -1,6 +1,6 @@
 """Steps a second of the MuJoCo scenes on one core, without and with a picture, beside MuJoCo's default render settings.
 
-    python benchmarks/envs.py --output outputs/envs.json
+    python benchmarks/scenes.py --output outputs/scenes.json
 
 The expert acts, and starts over when an episode ends. "step" is physics, reward and observation without a picture;
 "frame" adds one picture; the peer is the same with the settings that MuJoCo starts with (a shadow map of 4096 px,
