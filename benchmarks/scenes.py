@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import mujoco
 from rich.console import Console
 from rich.table import Table
 
@@ -51,7 +50,8 @@ class Running:
 
 def as_by_default(running: Running) -> Running:
     """Undoes what `envs.rendering.make_cheap` did, before the first picture."""
-    ours, plain = running.env.get_wrapper_attr("model").vis.quality, mujoco.MjSpec().compile().vis.quality
+    model = running.env.get_wrapper_attr("model")
+    ours, plain = model.vis.quality, type(model).from_xml_string("<mujoco/>").vis.quality
     for setting in ("shadowsize", "offsamples", "numslices", "numstacks", "numquads"):
         setattr(ours, setting, getattr(plain, setting))
     return running

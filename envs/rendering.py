@@ -4,6 +4,8 @@ import mujoco
 import numpy as np
 from jaxtyping import UInt8
 
+from worldmodel.types import InputError
+
 MAX_GEOMS = 200  # of one picture; every scene here has fewer than 40
 
 
@@ -22,10 +24,18 @@ class CameraRenderer:
         self._renderer: mujoco.Renderer | None = None
 
     def draw(self, data: mujoco.MjData, camera: str) -> UInt8[np.ndarray, "h w 3"]:
-        """Returns a new picture of the state in ``data``, which `mujoco.mj_forward` must have completed."""
+        """Returns a new picture of the state in ``data``, which `mujoco.mj_forward` must have completed.
+
+        Raises:
+            InputError: OpenGL cannot be had, as when mujoco was imported before ``envs`` and looks for a display.
+        """
         if self._renderer is None:
             self._model.vis.global_.offwidth = self._model.vis.global_.offheight = self._size
-            self._renderer = mujoco.Renderer(self._model, self._size, self._size, max_geom=MAX_GEOMS)
+            try:
+                self._renderer = mujoco.Renderer(self._model, self._size, self._size, max_geom=MAX_GEOMS)
+            except mujoco.FatalError as error:
+                wanted = "wanted MUJOCO_GL=egl (or envs imported) before mujoco is imported"
+                raise InputError(f"no OpenGL for pictures ({error}); {wanted}") from error
         self._renderer.update_scene(data, camera)
         return self._renderer.render()
 

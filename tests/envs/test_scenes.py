@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from typing import Any
@@ -214,3 +215,17 @@ def test_a_drawer_at_its_end_is_success(task: str, end: float):
     env.data.joint("drawer").qpos[0] = end
     assert (0 < begin[1] < half[1] < 1, half[2]) == (True, False)
     assert env.step(UP)[1:] == (1.0, True, False, {"is_success": True})
+
+
+def test_without_opengl_one_line_says_so():
+    code = """
+import mujoco, envs, gymnasium
+try:
+    gymnasium.make("envs:worldmodel/Drawer-v0").reset(seed=0)
+except ValueError as error:
+    print(type(error).__name__, error)
+"""
+    bare = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare)
+    assert done.stdout.startswith("InputError no OpenGL for pictures")
+    assert done.stdout.count("\n") == 1
