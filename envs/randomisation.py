@@ -4,9 +4,11 @@ Level 0 leaves everything as it is, 1 draws colours, 2 draws light and cameras t
 itself, before anything is drawn here: a seed gives the same places at every level.
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 import colorsys
 
-import mujoco
+import mujoco  # its classes come from compiled modules without stubs
 import numpy as np
 
 from worldmodel.types import InputError
@@ -76,5 +78,5 @@ class Randomiser:
         self._model.cam_pos[:] = places + rng.uniform(-CAMERA_MOVE_M, CAMERA_MOVE_M, places.shape)
         self._model.cam_fovy[:] = fovy + rng.uniform(-FOVY_CHANGE_DEG, FOVY_CHANGE_DEG, fovy.shape)
         for index, turn in enumerate(turns):
-            mujoco.mju_copy(self._model.cam_quat[index], turn)
+            self._model.cam_quat[index] = turn
             mujoco.mju_quatIntegrate(self._model.cam_quat[index], rng.uniform(-1, 1, 3), CAMERA_TURN_RAD)

@@ -1,6 +1,8 @@
 """Pictures of a MuJoCo model from software OpenGL, cheap ones: no shadow map, one sample a pixel, few facets."""
 
-import mujoco
+# pyright: reportAttributeAccessIssue=false
+
+import mujoco  # its classes come from compiled modules without stubs
 import numpy as np
 from jaxtyping import UInt8
 

@@ -3,13 +3,15 @@
 A step is 0.1 s: twenty steps of physics, then one picture from each camera that was asked for.
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
-import mujoco
+import mujoco  # its classes come from compiled modules without stubs
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import Float32, Float64, UInt8
