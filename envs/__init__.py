@@ -1,6 +1,7 @@
 """Gymnasium environments: ``gymnasium.make("envs:worldmodel/PushT-v0")`` imports this package, which registers them."""
 
 import os
+import sys
 import warnings
 
 import gymnasium
@@ -9,5 +10,13 @@ import gymnasium
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+# Before anything imports mujoco: without a display it draws by EGL. Where that is software (Mesa), more than one thread
+# costs more than it gives at these picture sizes, and takes cores from other workers.
+if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("LP_NUM_THREADS", "1")
 
 gymnasium.register(id="worldmodel/PushT-v0", entry_point="envs.pusht:PushT", max_episode_steps=300)
+gymnasium.register(id="worldmodel/TablePush-v0", entry_point="envs.tablepush:TablePush", max_episode_steps=200)
+gymnasium.register(id="worldmodel/PickPlace-v0", entry_point="envs.pickplace:PickPlace", max_episode_steps=200)
+gymnasium.register(id="worldmodel/Drawer-v0", entry_point="envs.drawer:Drawer", max_episode_steps=200)

@@ -1,10 +1,10 @@
-"""Scripted policies for Push-T: random targets, and an explorer that pushes the block about to fill a data set.
+"""Scripted policies: random actions, an explorer that pushes Push-T's block about, and experts by name.
 
 The explorer reads the simulator's true state from the environment it is made with (`state` of the unwrapped
 environment); learned policies see only the observation.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -12,9 +12,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from policies import pusht_geometry as geometry
+from policies.experts import make_expert
 from policies.pusht_geometry import AROUND_PX, CANVAS_PX, MIDDLE_PX, PUSHER_PX, WALL_PX, Point, rotation, unit
 from worldmodel.types import InputError, Policy
 
+SCRIPTED = ("random", "explore", "expert", "noisy-expert")
+EXPERT_NOISE = 0.1  # standard deviation, of an action's range
 REACH_PX = 80.0  # longest distance between pusher and target
 
 
@@ -206,15 +209,36 @@ class ExploringPolicy:
 
 
 def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Policy:
-    """Makes the scripted policy ``random`` or ``explore`` for an environment.
+    """Makes a scripted policy for an environment.
+
+    Args:
+        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes.
+        env: the one that it will act in.
+        seed: makes it repeatable.
 
     Raises:
         InputError: no such policy, or the policy does not fit the environment.
     """
     if name == "explore":
         return ExploringPolicy(env, seed)
+    if name == "expert":
+        return make_expert(env)
+    if name == "noisy-expert":
+        return make_expert(env, noise=EXPERT_NOISE, seed=seed)
     if name == "random":
         if not isinstance(env.action_space, gymnasium.spaces.Box):
             raise InputError(f"random: action space is {env.action_space}, wanted a Box")
         return RandomPolicy(env.action_space, seed)
-    raise InputError(f"policy {name!r} is unknown, wanted one of: random, explore")
+    raise InputError(f"policy {name!r} is unknown, wanted one of: {', '.join(SCRIPTED)}")
+
+
+def fitting(names: Iterable[str], env: gymnasium.Env) -> list[str]:
+    """Returns those scripted policies that can act in an environment."""
+    kept = []
+    for name in names:
+        try:
+            make_policy(name, env)
+        except InputError:
+            continue
+        kept.append(name)
+    return kept

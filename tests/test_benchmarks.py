@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks import loader
+from benchmarks import loader, scenes
 
 
 def test_every_loader_gives_batches(tmp_path, capsys, monkeypatch):
@@ -25,3 +25,18 @@ def test_all_loaders_are_given_the_same_content():
     assert episode.validate() is episode
     np.testing.assert_array_equal(episode.actions[:-1], episode.state[1:])
     assert np.abs(np.diff(episode.frames["pixels"].astype(int), axis=0)).max() > 50
+
+
+def test_scenes_are_timed_with_and_without_pictures(capsys):
+    row = scenes.measure("TablePush", size=32, steps=3, default_steps=1, repeats=1)
+    assert row.keys() == {"step", "frame", "default", "ratio"}
+    assert min(row.values()) > 0
+    rates = {"steps_per_s": row["step"], "frames_per_s": row["frame"]}
+    scenes.show(
+        {
+            "ours": {"TablePush": rates},
+            "peers": {"mujoco_default": {"TablePush": row["default"]}},
+            "ratio": {"mujoco_default": {"TablePush": row["ratio"]}},
+        }
+    )
+    assert "TablePush" in capsys.readouterr().out

@@ -47,7 +47,9 @@ def test_info_shows_a_checkpoint(tiny: Path, capsys: pytest.CaptureFixture[str])
 
 def test_info_shows_environments(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", "envs") == 0
-    assert "worldmodel/PushT-v0" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for name in ("PushT", "TablePush", "PickPlace", "Drawer"):
+        assert f"worldmodel/{name}-v0" in shown
 
 
 def test_collect_continues(output: Path) -> None:

@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 
     from worldmodel.types import Policy
 
-SCRIPTED = ("random", "explore")
 TEXT = """\
 Records a LeRobot v3 data set. The same command continues an interrupted one,
 and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
 are the same either way.
 
-P is random, explore (a script that pushes the block about), or a checkpoint,
+P is random, explore (a script that pushes Push-T's block about), expert or
+noisy-expert (scripts that do what a MuJoCo scene asks for), or a checkpoint,
 whose policy then acts.
 """
 EXAMPLES = (
     "worldmodel collect --env PushT-v0 --policy explore --episodes 500 --output data/explore",
     "worldmodel collect --env PushT-v0 --policy pusht --env-option size=64 --episodes 50 --output data/own",
+    "worldmodel collect --env Drawer-v0 --policy expert --env-option task=close --env-option 'cameras=[fixed,wrist]' "
+    "--env-option level=2 --episodes 50 --output data/drawer",
 )
 
 
@@ -37,7 +39,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         after_interrupt=CONTINUES,
     )
     parser.add_argument("--env", required=True, metavar="ID", help="environment, see worldmodel info envs")
-    parser.add_argument("--policy", required=True, metavar="P", help="random, explore, or a checkpoint")
+    parser.add_argument(
+        "--policy", required=True, metavar="P", help="random, explore, expert, noisy-expert, or a checkpoint"
+    )
     parser.add_argument(
         "--episodes", required=True, type=positive, metavar="N", help="episodes in the data set at the end"
     )
@@ -73,6 +77,8 @@ def find_policy(name: str) -> "str | Callable[[gymnasium.Env], Policy]":
     Raises:
         InputError: neither; the known ones are named.
     """
+    from policies.scripted import SCRIPTED
+
     if name in SCRIPTED:
         return name
     from policies.world_action import WorldActionPolicy

@@ -46,9 +46,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--execute", type=positive, default=8, metavar="N", help="actions carried out per plan (%(default)s)"
     )
-    parser.add_argument(
-        "--beside", nargs="+", default=[], metavar="P", help="policies to compare with: random, explore"
-    )
+    parser.add_argument("--beside", nargs="+", default=[], metavar="P", help="policies to compare with, as in collect")
     parser.add_argument(
         "--seed", type=natural, default=1000, metavar="S", help="of windows and first episode (%(default)s)"
     )
@@ -112,9 +110,8 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
     from policies.collect import make_env
     from policies.evaluation import evaluate_policy, one_each
-    from policies.scripted import make_policy
+    from policies.scripted import SCRIPTED, make_policy
     from policies.world_action import BatchWorldActionPolicy
-    from worldmodel.commands.collect import SCRIPTED
     from worldmodel.commands.environments import full_id
     from worldmodel.types import InputError
 

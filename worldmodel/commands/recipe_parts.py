@@ -9,9 +9,8 @@ import numpy as np
 
 from policies.collect import collect as collect_episodes
 from policies.evaluation import evaluate_policy, one_each
-from policies.scripted import make_policy
+from policies.scripted import SCRIPTED, fitting, make_policy
 from policies.world_action import BatchWorldActionPolicy
-from worldmodel.commands.collect import SCRIPTED
 from worldmodel.commands.environments import full_id
 from worldmodel.config import CollectConfig, DatasetConfig, RecipeConfig
 from worldmodel.data.cache import quarantine_path
@@ -98,7 +97,9 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
 
 def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], list[Any]]:
     env_id = full_id(str(config.evaluation.env))
-    spec = gymnasium.spec(env_id)
+    spec, first = gymnasium.spec(env_id), gymnasium.make(env_id)
+    rivals = fitting(SCRIPTED, first)
+    first.close()
     metrics, episodes = evaluate_policy(
         lambda: gymnasium.make(env_id),
         lambda envs: BatchWorldActionPolicy(model),
@@ -106,7 +107,7 @@ def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], li
         seed0=config.evaluation.seed,
         max_steps=spec.max_episode_steps or 1000,
         record=FILMED,
-        references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in SCRIPTED},
+        references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in rivals},
         progress=True,
     )
     fps = model.embodiments[0].fps

@@ -18,4 +18,21 @@ PUSHT = EmbodimentSpec(
 )
 """Push-T: the action is the place (on a 512 px canvas) that the pusher is drawn to, the state its position."""
 
-EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT,)}
+GRIPPER = EmbodimentSpec(
+    name="gripper",
+    action=ActionSpec(
+        dims=(
+            ActionDim("delta_x", low=-0.05, high=0.05, unit="m"),
+            ActionDim("delta_y", low=-0.05, high=0.05, unit="m"),
+            ActionDim("delta_z", low=-0.05, high=0.05, unit="m"),
+            ActionDim("opening", low=0.0, high=0.08, unit="m"),
+        ),
+    ),
+    state_low=[-0.25, -0.25, 0.0, 0.0],
+    state_high=[0.25, 0.25, 0.25, 0.09],
+    fps=10.0,
+)
+"""The gripper of the MuJoCo scenes: the action moves the place that its finger tips are drawn to, and sets their
+opening; the state is x, y, z of the point between them, and the opening."""
+
+EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT, GRIPPER)}

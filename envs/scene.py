@@ -1,0 +1,190 @@
+"""What the MuJoCo scenes have in common: a gripper over a table, cameras, and one step of it all.
+
+A step is 0.1 s: twenty steps of physics, then one picture from each camera that was asked for.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import mujoco  # its classes come from compiled modules without stubs
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Float32, Float64, UInt8
+
+from envs.randomisation import Randomiser
+from envs.rendering import CameraRenderer, make_cheap
+from worldmodel.data.embodiments import GRIPPER
+from worldmodel.data.frames import check_frame_size
+from worldmodel.types import InputError
+
+ASSETS = Path(__file__).parent / "assets"
+CAMERAS = ("fixed", "wrist")
+FPS = 10
+RENDER_PX = 384
+HAND_LOW, HAND_HIGH = np.array([-0.24, -0.22, 0.02]), np.array([0.24, 0.22, 0.22])  # where the gripper may be sent, m
+HOME = np.array([0.0, -0.05, 0.16])
+LEASH_M = 0.08  # the place that the gripper is drawn to never runs further ahead of it, per axis
+OPEN_M = 0.08  # widest opening
+
+
+class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
+    """A gripper that moves along three axes above a table, and something to do.
+
+    Observation: ``pixels`` uint8 (size size 3), or a dict of them by camera where several were asked for (absent for
+    none), and ``agent_pos`` float32 (4,): x, y, z of the point between the finger tips and their opening, in m.
+    Action: how far the place that the gripper is drawn to moves along x, y, z (right, away from the fixed camera, up),
+    and the wanted opening, in m. Reward: in [0, 1], dense, 1 exactly at success, where the episode ends.
+    ``info``: ``is_success``.
+
+    Args:
+        size: height and width of the pictures, divisible by 16; 64 to 128 are meant.
+        cameras: what to see: ``"fixed"``, ``"wrist"``, several, or none.
+        level: of randomisation: 0 places only, 1 colours, 2 light and cameras too.
+        render_mode: ``"rgb_array"`` or None.
+
+    Raises:
+        InputError: unknown camera or level, or a size that is not divisible by 16.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
+        "render_modes": ["rgb_array"],
+        "render_fps": FPS,
+    }
+    embodiment = GRIPPER
+    task: str
+    task_description: str
+    asset: ClassVar[str]  # file in envs/assets
+
+    def __init__(
+        self,
+        size: int = 64,
+        cameras: str | Sequence[str] = "fixed",
+        level: int = 0,
+        render_mode: str | None = "rgb_array",
+    ) -> None:
+        name = type(self).__name__
+        check_frame_size(size, size, name)
+        self.cameras = (cameras,) if isinstance(cameras, str) else tuple(cameras)
+        if not set(self.cameras) <= set(CAMERAS) or len(set(self.cameras)) < len(self.cameras):
+            raise InputError(f"{name}: cameras {list(self.cameras)}, wanted some of: {', '.join(CAMERAS)}")
+        self.size, self.level, self.render_mode = size, level, render_mode
+        self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.asset))
+        self.data = mujoco.MjData(self.model)
+        make_cheap(self.model)
+        self._randomiser = Randomiser(self.model, level, name)
+        self._pictures = CameraRenderer(self.model, size)
+        self._large = CameraRenderer(self.model, RENDER_PX)
+        self._substeps = round(1 / (FPS * self.model.opt.timestep))
+        self._target = HOME.copy()
+        picture = spaces.Box(0, 255, (size, size, 3), np.uint8)
+        seen: dict[str, spaces.Space[Any]] = {}
+        if self.cameras:
+            several = len(self.cameras) > 1
+            seen["pixels"] = spaces.Dict(dict.fromkeys(self.cameras, picture)) if several else picture
+        low, high = (np.array(limit, np.float32) for limit in (GRIPPER.state_low, GRIPPER.state_high))
+        seen["agent_pos"] = spaces.Box(low, high, dtype=np.float32)
+        self.observation_space: spaces.Space[dict[str, Any]] = spaces.Dict(seen)
+        self.action_space = spaces.Box(GRIPPER.action.low, GRIPPER.action.high, dtype=np.float32)
+
+    @abstractmethod
+    def _arrange(self) -> None:
+        """Puts things where an episode starts, drawn from ``self.np_random``."""
+
+    @abstractmethod
+    def _judge(self) -> tuple[float, bool]:
+        """Returns the reward of the present state in [0, 1), and whether the task is done."""
+
+    @property
+    @abstractmethod
+    def privileged_state(self) -> dict[str, Float64[np.ndarray, "n"]]:
+        """What no observation tells, for scripted experts and tests: where things truly are, in m."""
+
+    @property
+    def hand(self) -> Float64[np.ndarray, "3"]:
+        """The point between the finger tips, in m."""
+        return self.data.qpos[:3].copy()
+
+    @property
+    def opening(self) -> float:
+        """Distance between the fingers, in m."""
+        return float(self.data.joint("left").qpos[0] + self.data.joint("right").qpos[0])
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        super().reset(seed=seed)
+        mujoco.mj_resetData(self.model, self.data)
+        self._target = HOME + self.np_random.uniform(-0.03, 0.03, 3)
+        self.data.qpos[:3] = self._target
+        self._arrange()
+        self._randomiser.draw(self.np_random)
+        self._command(OPEN_M / 2)
+        for finger in ("left", "right"):
+            self.data.joint(finger).qpos[0] = OPEN_M / 4
+        mujoco.mj_forward(self.model, self.data)
+        return self._observe(), {"is_success": False}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Moves for 0.1 s; an action outside its limits is clipped.
+
+        Raises:
+            InputError: an action of another shape, or not finite.
+        """
+        action = np.asarray(action, np.float64)
+        if action.shape != (4,) or not np.isfinite(action).all():
+            raise InputError(f"{type(self).__name__}: action {action.tolist()}, wanted 4 finite numbers")
+        action = np.clip(action, GRIPPER.action.low, GRIPPER.action.high)
+        target = np.clip(self._target + action[:3], self.hand - LEASH_M, self.hand + LEASH_M)
+        self._target = np.clip(target, HAND_LOW, HAND_HIGH)
+        self._command(float(action[3]))
+        mujoco.mj_step(self.model, self.data, self._substeps)
+        mujoco.mj_kinematics(self.model, self.data)  # a step ends before places follow from joints
+        mujoco.mj_camlight(self.model, self.data)
+        reward, success = self._judge()
+        return self._observe(), 1.0 if success else reward, success, False, {"is_success": success}
+
+    def render(self) -> UInt8[np.ndarray, "384 384 3"]:
+        """Returns a large picture from the fixed camera."""
+        return self._large.draw(self.data, "fixed")
+
+    def close(self) -> None:
+        self._pictures.close()
+        self._large.close()
+
+    def _command(self, opening: float) -> None:
+        self.data.ctrl[:] = (*self._target, opening / 2, opening / 2)
+
+    def _observe(self) -> dict[str, Any]:
+        pictures = {camera: self._pictures.draw(self.data, camera) for camera in self.cameras}
+        seen: dict[str, Any] = {}
+        if pictures:
+            seen["pixels"] = pictures if len(pictures) > 1 else pictures[self.cameras[0]]
+        return seen | {"agent_pos": self._agent_pos()}
+
+    def _agent_pos(self) -> Float32[np.ndarray, "4"]:
+        return np.clip([*self.hand, self.opening], GRIPPER.state_low, GRIPPER.state_high).astype(np.float32)
+
+
+def nearness(distance: float, scale: float) -> float:
+    """1 at no distance, 0.24 at ``scale``, towards 0 beyond; both in m."""
+    return float(1 - np.tanh(distance / scale))
+
+
+def draw_apart(
+    rng: np.random.Generator, low: Sequence[float], high: Sequence[float], apart: float
+) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
+    """Draws two places on the table, uniformly among those that are at least ``apart`` from each other; all in m."""
+    while True:
+        first, second = rng.uniform(low, high, (2, 2))
+        if np.linalg.norm(first - second) >= apart:
+            return first, second
+
+
+def upright(angle: float) -> Float64[np.ndarray, "4"]:
+    """Quaternion of a thing turned about the vertical by ``angle`` rad."""
+    return np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)])
