@@ -1,3 +1,5 @@
+import copy
+
 import torch
 from torch import nn
 
@@ -43,3 +45,23 @@ def test_a_kernel_is_stepped_as_a_matrix():
         results.append(weight.detach().flatten(1))
     torch.testing.assert_close(*results)
     assert (results[0] - start).abs().max() > 1e-3
+
+
+def test_a_state_that_was_saved_goes_on_alike():
+    def three_steps(stop: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        network = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(12, 8)]), "edge": nn.Linear(12, 3)})
+        optimizer = build_optimizer(network, "muon", 0.01, 0.1)
+        generator = torch.Generator().manual_seed(1)
+        for step in range(3):
+            if step == stop:
+                saved = copy.deepcopy(optimizer.state_dict())
+                optimizer = build_optimizer(network, "muon", 0.5, 0.0)
+                optimizer.load_state_dict(saved)
+            for parameter in network.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+        return network.state_dict()
+
+    for name, value in three_steps(stop=3).items():
+        torch.testing.assert_close(three_steps(stop=2)[name], value, rtol=0, atol=0, msg=name)

@@ -54,6 +54,12 @@ class MuonAdamW(torch.optim.AdamW):
         self.add_param_group({"params": matrices, "weight_decay": weight_decay})
         self.momentum = momentum
 
+    def __setstate__(self, state: dict) -> None:
+        """As AdamW does, which expects a count of steps for each of its parameters: Muon's have none."""
+        groups = state["param_groups"]
+        super().__setstate__(state | {"param_groups": groups[:-1]})
+        self.param_groups.append(groups[-1])
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         loss = None
