@@ -15,7 +15,6 @@ Memory is the peak of a fresh process that iterates over a dataset, and over one
 import argparse
 import importlib.util
 import itertools
-import json
 import shutil
 import statistics
 import subprocess
@@ -41,6 +40,7 @@ from worldmodel.data.video import VideoSource
 from worldmodel.data.video_windows import VideoWindows, usable_lengths
 from worldmodel.data.windows import Stream, WindowSampler, WindowShape
 from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
+from worldmodel.output import make_folder, write_json
 from worldmodel.types import Episode, EpisodeSource
 
 SIDE, WINDOW, BATCH, FPS = 96, 16, 64, 10.0
@@ -269,8 +269,8 @@ def main() -> None:
         result["ours"]["memory"] = measure_memory(Path(folder))
     show(result)
     if args.output:
-        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.output).write_text(json.dumps(result, indent=2) + "\n")
+        output = Path(args.output)
+        write_json(make_folder(output.parent) / output.name, result)
 
 
 if __name__ == "__main__":

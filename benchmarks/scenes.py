@@ -9,7 +9,6 @@ changes little; without load this is the rate of one core. Runs take turns, and 
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.table import Table
 
 import envs  # noqa: F401  (registers the ids, chooses how MuJoCo draws)
 from policies.experts import make_expert
+from worldmodel.output import make_folder, write_json
 
 NAMES = ("TablePush", "PickPlace", "Drawer")
 
@@ -104,8 +104,8 @@ def main() -> None:
     }
     show(result)
     if args.output:
-        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.output).write_text(json.dumps(result, indent=2) + "\n")
+        output = Path(args.output)
+        write_json(make_folder(output.parent) / output.name, result)
 
 
 if __name__ == "__main__":

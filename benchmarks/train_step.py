@@ -9,7 +9,6 @@ time over the step's: below 1 it never starves the step, even without a worker o
 
 import argparse
 import itertools
-import json
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ from worldmodel.data.windows import WindowSampler
 from worldmodel.models.objective import act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
 from worldmodel.models.world_model import WorldModel
+from worldmodel.output import make_folder, write_json
 from worldmodel.types import Batch, EmbodimentSpec, Episode
 
 SIDE = 2048
@@ -178,13 +178,13 @@ def main() -> None:
         table.add_row(name, f"{value:.3g}")
     Console().print(table)
     if args.output:
-        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
         result = {
             "ours": ours,
             "peers": {"matmul": {"gflop_per_s": ours["matmul_gflop_per_s"]}},
             "ratio": {"matmul": {"dream_step": ours["dream_step_ratio"], "act_step": ours["act_step_ratio"]}},
         }
-        Path(args.output).write_text(json.dumps(result, indent=2))
+        output = Path(args.output)
+        write_json(make_folder(output.parent) / output.name, result)
 
 
 if __name__ == "__main__":

@@ -142,13 +142,19 @@ class DotModel:
         steps: int = 16,
         *,
         seed: int = 0,
+        sampling_steps: int | None = None,
         embodiment: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "b k h w 3"], Float32[np.ndarray, "b k a"]]:
         actions = self._walk(context_frames, steps)
         return DotModel.imagine(self, context_frames, actions), actions
 
     def imagine_video(
-        self, context_frames: UInt8[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
+        self,
+        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        steps: int = 16,
+        *,
+        seed: int = 0,
+        sampling_steps: int | None = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         return DotModel.imagine(self, context_frames, self._walk(context_frames, steps))
 

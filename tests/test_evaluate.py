@@ -197,10 +197,14 @@ def test_recordings_without_actions_are_dreamed_without() -> None:
                 episode.action_mask[:] = False
 
     class Still(DotModel):
-        def imagine_video(self, context_frames: np.ndarray, steps: int = 16, *, seed: int = 0) -> np.ndarray:
+        def imagine_video(
+            self, context_frames: np.ndarray, steps: int = 16, *, seed: int = 0, sampling_steps: int | None = None
+        ) -> np.ndarray:
+            assert sampling_steps == 3
             return np.repeat(context_frames[:, -1:], steps, 1)
 
-    metrics, samples = evaluate_dream(Still(), Silent(), **FAST)
+    metrics, samples = evaluate_dream(Still(), Silent(), sampling_steps=3, **FAST)
+    assert metrics["rollout"]["steps"] == 3
     assert metrics["frames"]["changed_psnr_db"] == metrics["frames"]["copy_last"]["changed_psnr_db"]
     assert metrics["frames"]["ceiling"]["changed_psnr_db"] == PERFECT_DB
     assert metrics["data"]["windows"] == 10

@@ -16,6 +16,7 @@ from tests.commands.running import run
 from tests.dot_world import DotEnv, DotSource
 from tests.models.clip_model import wan_network
 from tests.models.test_taef2 import write_as_on_the_hub
+from tests.tiny_run import no_collect, no_evaluation
 from worldmodel import trained_on
 from worldmodel.config import load_config
 from worldmodel.data.lerobot_writer import LeRobotWriter
@@ -57,14 +58,6 @@ def save_tiny(folder: Path, blocks: int = 4) -> None:
 
 def save_wan(folder: Path) -> None:
     wan_network().save_pretrained(folder)
-
-
-def no_collect(config: object, folder: Path) -> None:
-    raise AssertionError("nothing to collect here")
-
-
-def no_evaluation(model: object, config: object, output: Path) -> dict:
-    return {}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.dot_world import DotSource
+from tests.tiny_run import no_collect, no_evaluation
 from worldmodel.config import load_config
 from worldmodel.data.lerobot_writer import LeRobotWriter
 from worldmodel.recipe import run_recipe
@@ -41,14 +42,6 @@ stages:
     {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_every: 2,
      act_window: 2, act_augment: {{share: 0.5}}}}
 """
-
-
-def no_collect(config, folder):
-    raise AssertionError("nothing to collect here")
-
-
-def no_evaluation(model, config, output):
-    return {}
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +105,13 @@ def test_losses_are_those_written_down(recipe, tmp_path):
         np.testing.assert_allclose(values, golden[stage], rtol=0.02, err_msg=stage)
 
 
-@pytest.mark.parametrize("stage", ["tokenizer", "midtrain"])
-def test_a_stage_stopped_halfway_goes_on_exactly(recipe, tmp_path, monkeypatch, stage):
+@pytest.mark.parametrize(("stage", "optimizer"), [("tokenizer", "adamw"), ("midtrain", "adamw"), ("midtrain", "muon")])
+def test_a_stage_stopped_halfway_goes_on_exactly(recipe, tmp_path, monkeypatch, stage, optimizer):
     """Also when other processes load its batches from then on."""
-    run_recipe(load_config(str(recipe("whole"))), no_collect, no_evaluation)
-    config = load_config(str(recipe("halves")))
-    again = load_config(str(recipe("halves")), [f"--stages.{stage}.workers", "2"])
+    options = [f"--stages.{stage}.optimizer", optimizer]
+    run_recipe(load_config(str(recipe("whole")), options), no_collect, no_evaluation)
+    config = load_config(str(recipe("halves")), options)
+    again = load_config(str(recipe("halves")), [*options, f"--stages.{stage}.workers", "2"])
 
     from worldmodel import train
 

@@ -17,7 +17,6 @@ from jaxtyping import Float32, UInt8
 from rich.progress import track
 
 from worldmodel.dream_samples import DreamSample, DreamSamples
-from worldmodel.evaluate_video import evaluate_video, reconstruct
 from worldmodel.evaluation_windows import Window, choose_windows
 from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim
 from worldmodel.models.frame_tokenizer import covering
@@ -44,7 +43,7 @@ def evaluate_dream(
 ) -> tuple[dict[str, Any], DreamSamples]:
     """Measures open-loop dreams; names and meanings are those of metrics.json.
 
-    Recordings without actions are dreamed without, and nothing is said of actions (`evaluate_video`).
+    Recordings without actions are dreamed without (``video``), and nothing is said of actions.
 
     ``joint.*`` compares a future that the model invents, with its actions, to what happened. Where many futures are
     possible they need not agree: read ``joint.consistency_r2``, which asks whether the invented actions are the ones
@@ -70,11 +69,8 @@ def evaluate_dream(
     Raises:
         InputError: no usable window, or the model does not know the embodiment.
     """
-    choice = {"context_frames": context_frames, "steps": steps, "max_windows": max_windows, "camera": camera}
-    choice |= {"seed": seed, "progress": progress}
-    if embodiment is None and not len(source.embodiments[0].action):
-        return evaluate_video(model, source, batch=batch, samples=samples, **choice)
     body = _body(model, source, embodiment)
+    acting = len(body.action) > 0
     context_frames = covering(context_frames, model.frames_per_latent)
     windows = choose_windows(
         source,
@@ -82,12 +78,13 @@ def evaluate_dream(
         count=max_windows,
         frame_size=model.frame_size,
         embodiment=body.name,
+        actions_known=acting,
         camera=camera,
         seed=seed,
         progress=progress,
     )
     shown = set(np.linspace(0, len(windows) - 1, min(samples, len(windows))).astype(int).tolist())
-    scores = _Scores(model, context_frames, steps, body.name, sampling_steps)
+    scores = _Scores(model, context_frames, steps, body.name if acting else None, sampling_steps)
     parts = list(batched(enumerate(windows), batch))
     for number, part in enumerate(track(parts, "dreaming", disable=not progress)):
         rows = {row for row, (index, _) in enumerate(part) if index in shown}
@@ -112,6 +109,8 @@ def evaluate_dream(
 
 def _body(model: Dreamer, source: EpisodeSource, embodiment: str | None) -> EmbodimentSpec:
     name = embodiment or source.embodiments[0].name
+    if embodiment is None and not len(source.embodiments[0].action):
+        return source.embodiments[0]  # Nothing that a model would have to know.
     specs = {spec.name: spec for spec in model.embodiments}
     if name not in specs:
         raise InputError(f"{source.path}: embodiment {name!r}, the model knows {', '.join(specs)}")
@@ -119,9 +118,11 @@ def _body(model: Dreamer, source: EpisodeSource, embodiment: str | None) -> Embo
 
 
 class _Scores:
-    """Dreams batch after batch and adds up what the measures need."""
+    """Dreams batch after batch and adds up what the measures need; without an embodiment only what pictures tell."""
 
-    def __init__(self, model: Dreamer, context: int, steps: int, embodiment: str, sampling_steps: int | None) -> None:
+    def __init__(
+        self, model: Dreamer, context: int, steps: int, embodiment: str | None, sampling_steps: int | None
+    ) -> None:
         self.model, self.context, self.steps = model, context, steps
         self.embodiment, self.sampling_steps = embodiment, sampling_steps
         self.dream, self.copy_last, self.ceiling, self.joint = (FrameError(steps) for _ in range(4))
@@ -133,30 +134,34 @@ class _Scores:
 
     def add(self, windows: Sequence[Window], shown: set[int], seed: int) -> None:
         frames = np.stack([window.frames for window in windows])
-        actions = np.stack([window.actions for window in windows])
         context, true = frames[:, : self.context], frames[:, self.context :]
         changed = changed_mask(true, context[:, -1])
+        actions = np.stack([window.actions for window in windows])
 
         started = time.perf_counter()
         dreamed = self._imagine(context, actions, actions, seed)
         self.timings.append((dreamed.shape[0] * dreamed.shape[1], time.perf_counter() - started))
         self.dream.add(true, dreamed, changed)
         self.copy_last.add(true, np.broadcast_to(context[:, -1:], true.shape), changed)
-        self.ceiling.add(true, reconstruct(self.model, frames, self.context), changed)
+        self.ceiling.add(true, _reconstruct(self.model, frames, self.context), changed)
 
-        shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
-        joint = self._add_joint(context, actions, true, changed, seed)
-        self._keep(recorded=actions, inferred=self._infer(frames))
-        obeyed = self._infer(np.concatenate((context, dreamed), axis=1))
-        self._keep(commanded=actions[:, self.context - 1 :], obeyed=obeyed[:, self.context - 1 :])
+        shuffled, joint = {}, {}
+        if self.embodiment is not None:
+            shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
+            joint = dict(enumerate(self._add_joint(context, actions, true, changed, seed)))
+            self._keep(recorded=actions, inferred=self._infer(frames))
+            obeyed = self._infer(np.concatenate((context, dreamed), axis=1))
+            self._keep(commanded=actions[:, self.context - 1 :], obeyed=obeyed[:, self.context - 1 :])
         for row in sorted(shown):
             label = f"episode {windows[row].episode}, frame {windows[row].start}"
-            sample = DreamSample(label, windows[row].fps, frames[row], dreamed[row], shuffled.get(row), joint[row])
+            sample = DreamSample(label, windows[row].fps, frames[row], dreamed[row], shuffled.get(row), joint.get(row))
             self.shown.append(sample)
 
     def _imagine(
         self, context: np.ndarray, past: np.ndarray, actions: np.ndarray, seed: int
     ) -> UInt8[np.ndarray, "b k h w 3"]:
+        if self.embodiment is None:
+            return self.model.imagine_video(context, self.steps, seed=seed, sampling_steps=self.sampling_steps)
         return self.model.imagine(
             context,
             actions[:, self.context - 1 :],
@@ -192,7 +197,9 @@ class _Scores:
     def _add_joint(
         self, context: np.ndarray, actions: np.ndarray, true: np.ndarray, changed: np.ndarray, seed: int
     ) -> UInt8[np.ndarray, "b k h w 3"]:
-        frames, invented = self.model.imagine_joint(context, self.steps, seed=seed, embodiment=self.embodiment)
+        frames, invented = self.model.imagine_joint(
+            context, self.steps, seed=seed, sampling_steps=self.sampling_steps, embodiment=self.embodiment
+        )
         shown = self._infer(np.concatenate((context, frames), axis=1))[:, self.context - 1 :]
         self.joint.add(true, frames, changed)
         self._keep(joint_true=actions[:, self.context - 1 :], joint_invented=invented, joint_shown=shown)
@@ -203,21 +210,24 @@ class _Scores:
             self.actions.setdefault(name, []).append(values.reshape(-1, values.shape[-1]))
 
     def _all(self, name: str) -> Actions:
-        return np.concatenate(self.actions[name])
+        return np.concatenate(self.actions[name]) if name in self.actions else np.zeros((0, 0), np.float32)
 
     def metrics(self) -> dict[str, Any]:
+        # The first batch warms caches up.
+        timings = self.timings[1:] or self.timings
+        references = {"copy_last": self.copy_last.summary(), "ceiling": self.ceiling.summary()}
+        return {
+            "frames": {**self.dream.summary(), **references},
+            **(self._about_actions() if self.embodiment is not None else {}),
+            "rollout": {"frames_per_s": sum(count for count, _ in timings) / sum(seconds for _, seconds in timings)},
+        }
+
+    def _about_actions(self) -> dict[str, Any]:
         inverse = r2_per_dim(self._all("recorded"), self._all("inferred"))
         inverse_dream = r2_per_dim(self._all("commanded"), self._all("obeyed"))
         obeying, shuffled = self.obeying.changed_mse, self.shuffled.changed_mse
         ratio = None if obeying is None or shuffled is None else shuffled / max(obeying, PERFECT_MSE)
-        # The first batch warms caches up.
-        timings = self.timings[1:] or self.timings
         return {
-            "frames": {
-                **self.dream.summary(),
-                "copy_last": self.copy_last.summary(),
-                "ceiling": self.ceiling.summary(),
-            },
             "control": {
                 "shuffle_ratio": ratio,
                 "inverse_r2_dream": mean_known(inverse_dream),
@@ -229,9 +239,19 @@ class _Scores:
                 "actions_r2": mean_known(r2_per_dim(self._all("joint_true"), self._all("joint_invented"))),
                 "consistency_r2": mean_known(r2_per_dim(self._all("joint_invented"), self._all("joint_shown"))),
             },
-            "rollout": {"frames_per_s": sum(count for count, _ in timings) / sum(seconds for _, seconds in timings)},
         }
 
     def samples(self, action_names: Sequence[str]) -> DreamSamples:
         kept = {name: self._all(name) for name in ("recorded", "inferred", "commanded", "obeyed")}
         return DreamSamples(action_names, self.shown, **kept)
+
+
+def _reconstruct(
+    model: Dreamer, frames: UInt8[np.ndarray, "b t h w 3"], context: int
+) -> UInt8[np.ndarray, "b k h w 3"]:
+    """What follows ``context`` frames as the tokenizer keeps it; encoded after them where it spans several frames."""
+    if (n := model.frames_per_latent) == 1:
+        return model.decode(model.encode(frames[:, context:]))
+    missing = covering(frames.shape[1], n) - frames.shape[1]
+    whole = np.concatenate([frames, np.repeat(frames[:, -1:], missing, 1)], 1)
+    return model.decode(model.encode(whole))[:, context : frames.shape[1]]

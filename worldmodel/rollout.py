@@ -91,11 +91,17 @@ class Dreamer(Protocol):
         steps: int = 16,
         *,
         seed: int = 0,
+        sampling_steps: int | None = None,
         embodiment: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "b k h w 3"], Float32[np.ndarray, "b k a"]]: ...
 
     def imagine_video(
-        self, context_frames: UInt8[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
+        self,
+        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        steps: int = 16,
+        *,
+        seed: int = 0,
+        sampling_steps: int | None = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]: ...
 
     def encode(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> Tensor: ...

@@ -185,13 +185,19 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def imagine_video(
-        self, context_frames: Shaped[np.ndarray, "b t h w 3"], steps: int = 16, *, seed: int = 0
+        self,
+        context_frames: Shaped[np.ndarray, "b t h w 3"],
+        steps: int = 16,
+        *,
+        seed: int = 0,
+        sampling_steps: int | None = None,
     ) -> UInt8[np.ndarray, "b steps h w 3"]:
-        """Dreams ``steps`` frames without knowing any action (``video``)."""
+        """Dreams ``steps`` frames without knowing any action (``video``), in ``sampling_steps`` Euler steps each."""
+        sampling_steps = sampling_steps or self.config.sampling_steps
         latents = self.encode(self._recent(context_frames))
         rollout = self.rollout(len(latents), seed=seed)
         rollout.observe(latents)
-        dreamed = [rollout.dream(None, self.config.sampling_steps) for _ in range(self._latents(steps))]
+        dreamed = [rollout.dream(None, sampling_steps) for _ in range(self._latents(steps))]
         return self.decode_after(latents, torch.stack(dreamed, 1), steps)
 
     @torch.no_grad()
@@ -201,14 +207,15 @@ class WorldModel(nn.Module):
         steps: int = 16,
         *,
         seed: int = 0,
+        sampling_steps: int | None = None,
         embodiment: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "b steps h w 3"], Float32[np.ndarray, "b steps a"]]:
         """Dreams ``steps`` frames and the actions that lead to them together (``joint``)."""
-        body = self.embodiment_index(embodiment)
+        body, sampling_steps = self.embodiment_index(embodiment), sampling_steps or self.config.sampling_steps
         latents = self.encode(self._recent(context_frames))
         rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
         rollout.observe(latents)
-        pairs = [rollout.dream_jointly(self.config.sampling_steps) for _ in range(self._latents(steps))]
+        pairs = [rollout.dream_jointly(sampling_steps) for _ in range(self._latents(steps))]
         frames, actions = (torch.stack(parts, 1) for parts in zip(*pairs, strict=True))
         return self.decode_after(latents, frames, steps), self._denormalise(actions, body)[:, :steps]
 
