@@ -100,7 +100,8 @@ class ValidateDreams:
         model, n = self.model, self.model.frames_per_latent
         body = model.embodiment_index(dataset.spec.name)
         bodies = torch.full((len(windows),), body, device=stage.device)
-        rollout = Rollout(stage.average, bodies, model.config.objective.skip_variance)  # pyright: ignore
+        seeds = range(len(windows))
+        rollout = Rollout(stage.average, bodies, model.config.objective.skip_variance, seeds)  # pyright: ignore
         joined = join_actions(dataset.actions[windows[:, :-1]], n)
         size = model.backbone.action_size - joined.shape[-1]
         led = np.pad(joined, ((0, 0), (1, 0), (0, size)))  # to the first latent none led

@@ -6,7 +6,7 @@ import torch
 from tests.models import tiny
 from worldmodel.models.backbone import BackboneConfig, Inputs
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, stack_history, total
-from worldmodel.models.sampling import Rollout, act, clean_inputs, infer_actions
+from worldmodel.models.sampling import clean_inputs
 from worldmodel.types import InputError
 
 BODIES = torch.tensor([0, 1])
@@ -17,37 +17,6 @@ def clean(network, frames=10, seed=0):
     latents = torch.randn(2, frames, 4, 8, 4, generator=generator)
     actions = torch.rand(2, frames, 3, generator=generator) * 2 - 1
     return latents, actions, clean_inputs(network, latents, actions, BODIES)
-
-
-@pytest.mark.parametrize("time_attention", ["all", "position"])
-@pytest.mark.parametrize("pieces", [(1,) * 10, (4, 1, 1, 1, 1, 1, 1), (3, 7)])
-def test_cache_equals_recomputation(time_attention, pieces):
-    """Also beyond the window, where old frames fall out of the cache."""
-    network = tiny.backbone(replace(tiny.CONFIG, time_attention=time_attention))
-    latents, actions, inputs = clean(network)
-    with torch.no_grad():
-        full = network(inputs)
-        rollout = Rollout(network, BODIES, skip_variance=0.0)
-        parts, start = [], 0
-        for size in pieces:
-            parts.append(rollout.observe(latents[:, start : start + size], actions[:, start : start + size]))
-            start += size
-    for name in ("latents", "actions", "readout"):
-        cached = torch.cat([getattr(part, name) for part in parts], 1)
-        torch.testing.assert_close(cached, getattr(full, name), atol=1e-5, rtol=0)
-
-
-def test_noisy_steps_leave_the_cache_alone():
-    network = tiny.backbone()
-    latents, actions, _ = clean(network)
-    one, four = (Rollout(network, BODIES, 0.5, seed=3) for _ in range(2))
-    for rollout in (one, four):
-        rollout.observe(latents[:, :4], actions[:, :4])
-    before = {layer: keys.clone() for layer, keys in four.cache.keys.items()}
-    four._run(four._clean(latents[:, 4:5], actions[:, 4:5]))
-    assert four.cache.frames == one.cache.frames == 4
-    for layer, keys in four.cache.keys.items():
-        torch.testing.assert_close(keys, before[layer], atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("time_attention", ["all", "position"])
@@ -164,17 +133,6 @@ def test_hidden_actions_do_not_reach_the_dream_loss():
         torch.manual_seed(5)
         losses.append(dream_loss(network, batch, config, actions_known=False)["frames"])
     assert losses[0] == losses[1]
-
-
-def test_act_and_inverse_shapes_and_repeatability():
-    network = tiny.backbone()
-    latents, _, _ = clean(network)
-    state = torch.zeros(2, 2)
-    chunks = [act(network, latents, state, BODIES, 2, torch.Generator().manual_seed(4)) for _ in range(2)]
-    assert chunks[0].shape == (2, 6, 3)
-    torch.testing.assert_close(*chunks, atol=0, rtol=0)
-    assert infer_actions(network, latents, BODIES, steps=2).shape == (2, 10, 3)
-    assert act(network, latents[:, :1], None, BODIES, 2, torch.Generator()).shape == (2, 6, 3)
 
 
 def test_history_stacks_past_frames_newest_first():

@@ -18,7 +18,7 @@ from worldmodel.models.layers import (
     EmbodimentLinear,
     EmbodimentMLP,
     Layer,
-    TimeCache,
+    Record,
     fourier_features,
     fourier_size,
 )
@@ -201,42 +201,38 @@ class Backbone(nn.Module):
         """Tokens of one frame's block."""
         return self.grid[0] * self.grid[1] + 3 + self.config.registers
 
-    def cache(self) -> TimeCache:
-        """An empty cache of keys and values."""
-        return TimeCache(self.config.window)
-
-    def forward(
-        self, inputs: Inputs, cache: TimeCache | None = None, *, keep: bool = False, acting: bool = False
-    ) -> Outputs:
+    def forward(self, inputs: Inputs, *, acting: bool = False, record: Record | None = None) -> Outputs:
         """Estimates clean latents, actions and readout of every frame.
 
-        With a ``cache`` the frames continue those seen before; ``keep`` writes the new frames into it (do this with
-        clean frames only). ``acting`` looks back ``act_window`` frames only.
+        ``acting`` looks back ``act_window`` frames only; ``record`` collects keys and values for `IncrementalBackbone`
+        and `plan_chunk`.
         """
-        condition, x = self._embed(inputs)
+        x = self.embed(inputs)
         n = self.block_tokens
         if inputs.chunk is not None:
             assert inputs.chunk_clock is not None
-            parts = rearrange(inputs.chunk, "b t r (c g) a -> b t r c (g a)", c=self.config.chunk_tokens)
-            chunk = self.chunk_in(parts, inputs.embodiment) + self.chunk_place
-            chunk = chunk + self.action_clock(inputs.chunk_clock).unsqueeze(3)
-            x = torch.cat([x, chunk.flatten(2, 3)], 2)
-        modulation = self.modulation(condition).unflatten(-1, (6, -1))
-        time = {
+            x = torch.cat([x, self.embed_chunk(inputs.chunk, inputs.chunk_clock, inputs.embodiment)], 2)
+        modulation = self.modulation(self.clock(inputs.clock)).unflatten(-1, (6, -1))
+        over_time = {
             "window": self.config.act_window if acting else self.config.window,
             "per_position": self.config.time_attention == "position",
-            "cache": cache,
-            "keep": keep,
+            "record": record,
         }
-        for index, layer in enumerate(self.layers):
-            where = {"layer": index, **time} if layer.over_time else {"group": self.config.chunk_tokens}
-            x = layer(x, modulation, n, **where)
-        if cache is not None and keep:
-            cache.frames += x.shape[1]
-        return self._read(self.norm(x), inputs)
+        in_space = {"group": self.config.chunk_tokens, "record": record}
+        for layer in self.layers:
+            x = layer(x, modulation, n, **(over_time if layer.over_time else in_space))
+        return self.read(self.norm(x), inputs)
 
-    def _embed(self, inputs: Inputs) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t n d"]]:
-        """Condition of every frame and the tokens of its block."""
+    def embed_chunk(
+        self, chunk: Float[Tensor, "b t r k a"], clock: Float[Tensor, "b t r"], embodiment: Int64[Tensor, "b"]
+    ) -> Float[Tensor, "b t rc d"]:
+        """Tokens of action chunks: ``chunk_tokens`` for every draw."""
+        parts = rearrange(chunk, "b t r (c g) a -> b t r c (g a)", c=self.config.chunk_tokens)
+        tokens = self.chunk_in(parts, embodiment) + self.chunk_place + self.action_clock(clock).unsqueeze(3)
+        return tokens.flatten(2, 3)
+
+    def embed(self, inputs: Inputs) -> Float[Tensor, "b t n d"]:
+        """Tokens of every frame's block."""
         patch = self.config.patch
         cells = rearrange(
             torch.cat([inputs.latents, inputs.history], -1), "b t (h p) (w q) c -> b t (h w) (p q c)", p=patch, q=patch
@@ -255,7 +251,7 @@ class Backbone(nn.Module):
             state = torch.where(inputs.state_known.unsqueeze(-1), self.state_in(inputs.state, inputs.embodiment), state)
         free = self.special[2:].expand(*action.shape[:2], -1, -1)
         special = torch.stack([state + self.special[0], action + self.special[1]], 2)
-        return self.clock(inputs.clock), torch.cat([latents, special, free], 2)
+        return torch.cat([latents, special, free], 2)
 
     def _points(self, inputs: Inputs) -> Float[Tensor, "b t n d"]:
         """Embeds where the action's points lie, seen from every token's centre, in units of half the picture."""
@@ -265,19 +261,20 @@ class Backbone(nn.Module):
         embedded = self.point_in(fourier_features(relative, self.config.fourier_bands))
         return (embedded * self.point_mask[inputs.embodiment][:, None, None, :, None]).sum(3)
 
-    def _read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
+    def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
+        """Everything that the normalised tokens tell."""
         n, spatial = self.block_tokens, self.grid[0] * self.grid[1]
-        patch = self.config.patch
-        latents = rearrange(
-            self.latent_out(x[:, :, :spatial]),
-            "b t (h w) (p q c) -> b t (h p) (w q) c",
-            h=self.grid[0],
-            p=patch,
-            q=patch,
-        )
         actions = self.action_out(x[:, :, spatial + 1], inputs.embodiment)
-        chunk = None
-        if inputs.chunk is not None:
-            parts = self.chunk_out(x[:, :, n:], inputs.embodiment)
-            chunk = rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=self.config.chunk_tokens, a=self.action_size)
-        return Outputs(latents, actions, self.readout(x[:, :, n - 1], inputs.embodiment), chunk)
+        chunk = None if inputs.chunk is None else self.read_chunk(x[:, :, n:], inputs.embodiment)
+        readout = self.readout(x[:, :, n - 1], inputs.embodiment)
+        return Outputs(self.read_latents(x[:, :, :spatial]), actions, readout, chunk)
+
+    def read_latents(self, x: Float[Tensor, "b t n d"]) -> Float[Tensor, "b t h w c"]:
+        """Latents of normalised tokens of pictures."""
+        h, p = self.grid[0], self.config.patch
+        return rearrange(self.latent_out(x), "b t (h w) (p q c) -> b t (h p) (w q) c", h=h, p=p, q=p)
+
+    def read_chunk(self, x: Float[Tensor, "b t rc d"], embodiment: Int64[Tensor, "b"]) -> Float[Tensor, "b t r k a"]:
+        """Action chunks of normalised tokens."""
+        parts, c = self.chunk_out(x, embodiment), self.config.chunk_tokens
+        return rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=c, a=self.action_size)

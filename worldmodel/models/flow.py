@@ -5,6 +5,9 @@ Sources: Lipman et al. 2022, "Flow matching for generative modeling", equation 2
 Chen et al. 2024, "Diffusion forcing" (a time of its own for every frame).
 """
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,6 +40,15 @@ def time_schedule(steps: int) -> list[float]:
     if steps < 1:
         raise ValueError(f"sampling steps: found {steps}, wanted at least 1")
     return [index / steps for index in range(steps + 1)]
+
+
+def denoise(
+    x: Float[Tensor, "*shape"], estimate: Callable[[Tensor, float], Tensor], steps: int
+) -> Float[Tensor, "*shape"]:
+    """Takes noise to data in Euler steps; ``estimate`` guesses the data from a point of the path and its flow time."""
+    for now, then in pairwise(time_schedule(steps)):
+        x = euler_step(x, estimate(x, now), now, then)
+    return x
 
 
 def sample_times(shape: tuple[int, ...], noise_share: float, generator: torch.Generator | None = None) -> Tensor:

@@ -4,11 +4,10 @@ Nothing here knows about noise, actions or modes. Shapes: b batch, t frames, n t
 """
 
 import math
-from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,49 +59,25 @@ class EmbodimentMLP(nn.Module):
 
 
 def rotary_tables(times: Int64[Tensor, "t"], head: int) -> tuple[Float[Tensor, "t half"], Float[Tensor, "t half"]]:
-    """Cosines and sines of rotary position embedding for the given frame numbers.
+    """Cosines and sines of rotary position embedding for the given frame numbers; exact also after thousands of frames.
 
     Source: Su et al. 2021, "RoFormer", equation 34; base 100 since windows are tens of frames.
     """
     half = head // 2
-    angles = times[:, None].float() * 100.0 ** (-torch.arange(half, device=times.device) / half)
-    return angles.cos(), angles.sin()
+    angles = times[:, None].double() * 100.0 ** (-torch.arange(half, device=times.device).double() / half)
+    return angles.cos().float(), angles.sin().float()
 
 
 def rotate(
-    x: Float[Tensor, "b heads t n head"], tables: tuple[Float[Tensor, "t half"], Float[Tensor, "t half"]]
-) -> Float[Tensor, "b heads t n head"]:
-    """Applies rotary position embedding along t."""
-    cos, sin = (table[:, None, :] for table in tables)
+    x: Float[Tensor, "*lead head"], cos: Float[Tensor, "*_ half"], sin: Float[Tensor, "*_ half"]
+) -> Float[Tensor, "*lead head"]:
+    """Applies rotary position embedding; the tables broadcast against ``x``."""
     first, second = x.chunk(2, -1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)
 
 
-@dataclass
-class TimeCache:
-    """Keys and values of past frames for every layer of attention over time.
-
-    Attributes:
-        window: frames a frame may attend to, itself included; older ones are dropped.
-        frames: frames seen since the start (the number of the next one).
-        keys: layer -> (b, heads, past frames, tokens, head).
-        values: the same.
-    """
-
-    window: int
-    frames: int = 0
-    keys: dict[int, Tensor] = field(default_factory=dict)
-    values: dict[int, Tensor] = field(default_factory=dict)
-
-    def extend(self, layer: int, keys: Tensor, values: Tensor, *, keep: bool) -> tuple[Tensor, Tensor]:
-        """Returns past and new keys and values together; ``keep`` remembers the new ones for later calls."""
-        if layer in self.keys:
-            keys = torch.cat([self.keys[layer], keys], 2)
-            values = torch.cat([self.values[layer], values], 2)
-        if keep:
-            past = self.window - 1
-            self.keys[layer], self.values[layer] = keys[:, :, -past:], values[:, :, -past:]
-        return keys, values
+# Keys and values of every layer, (b h t n e) each; those of attention over time are rotated.
+Record = list[tuple[Tensor, Tensor]]
 
 
 class Attention(nn.Module):
@@ -110,6 +85,7 @@ class Attention(nn.Module):
 
     The first ``n`` tokens of every frame are its block, the last of them the readout, to which nothing attends.
     Tokens behind them (action chunks) see the block, their own group and the past, and nobody else sees them.
+    ``record`` collects the keys and values of the block, for those who go on from here.
     """
 
     def __init__(self, d: int, heads: int) -> None:
@@ -120,13 +96,21 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(d // heads)
         self.k_norm = nn.RMSNorm(d // heads)
 
-    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(
+        self, x: Float[Tensor, "b t n d"]
+    ) -> tuple[Float[Tensor, "b h t n e"], Float[Tensor, "b h t n e"], Float[Tensor, "b h t n e"]]:
+        """Queries, keys and values of every head."""
         q, k, v = rearrange(self.qkv(x), "b t n (three h e) -> three b h t n e", three=3, h=self.heads)
         return self.q_norm(q), self.k_norm(k), v
 
-    def space(self, x: Float[Tensor, "b t m d"], n: int, *, group: int = 1) -> Float[Tensor, "b t m d"]:
+    def space(
+        self, x: Float[Tensor, "b t m d"], n: int, *, group: int = 1, record: Record | None = None
+    ) -> Float[Tensor, "b t m d"]:
         """Attention inside each frame; tokens behind the block come in groups of ``group``."""
-        q, k, v = (rearrange(y, "b h t m e -> (b t) h m e") for y in self._project(x))
+        q, k, v = self.project(x)
+        if record is not None:
+            record.append((k[:, :, :, :n], v[:, :, :, :n]))
+        q, k, v = (rearrange(y, "b h t m e -> (b t) h m e") for y in (q, k, v))
         if x.shape[2] == n:
             out = F.scaled_dot_product_attention(q, k[:, :, :-1], v[:, :, :-1])
         else:
@@ -144,18 +128,15 @@ class Attention(nn.Module):
         *,
         window: int,
         per_position: bool = False,
-        cache: TimeCache | None = None,
-        layer: int = 0,
-        keep: bool = False,
+        record: Record | None = None,
     ) -> Float[Tensor, "b t m d"]:
         """Block-causal attention over the last ``window`` frames, to all their tokens or to the same position only."""
-        q, k, v = self._project(x)
-        start = cache.frames if cache else 0
-        tables = rotary_tables(torch.arange(start, start + x.shape[1], device=x.device), q.shape[-1])
-        q, k = rotate(q, tables), rotate(k, tables)
-        if cache:
-            k, v = cache.extend(layer, k[:, :, :, :n], v[:, :, :, :n], keep=keep)
-        mask = window_mask(x.shape[1], k.shape[2], window, x.device)
+        q, k, v = self.project(x)
+        cos, sin = rotary_tables(torch.arange(x.shape[1], device=x.device), q.shape[-1])
+        q, k = (rotate(y, cos[:, None], sin[:, None]) for y in (q, k))
+        if record is not None:
+            record.append((k[:, :, :, :n], v[:, :, :, :n]))
+        mask = window_mask(x.shape[1], window, x.device)
         if per_position:
             out = _attend_per_position(q, k, v, n, mask)
         else:
@@ -174,9 +155,10 @@ def _attend_per_position(q: Tensor, k: Tensor, v: Tensor, n: int, mask: Tensor) 
     return rearrange(F.scaled_dot_product_attention(q, k, v, mask), "b m h t e -> b h t m e")
 
 
-def window_mask(queries: int, keys: int, window: int, device: torch.device) -> Tensor:
-    """(queries, keys), True where a frame may look: itself and ``window - 1`` frames before; queries come last."""
-    age = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
+def window_mask(frames: int, window: int, device: torch.device) -> Bool[Tensor, "t t"]:
+    """True where a frame (row) may look: itself and ``window - 1`` frames before."""
+    index = torch.arange(frames, device=device)
+    age = index[:, None] - index
     return (age >= 0) & (age < window)
 
 

@@ -65,14 +65,11 @@ def stack_history(latents: Float[Tensor, "b t h w c"], count: int) -> tuple[Tens
     return history, mask.float().expand(b, -1, -1)
 
 
-def predict(
-    backbone: Backbone, inputs: Inputs, skip_variance: float, cache: object = None, *, keep: bool = False
-) -> Outputs:
-    """Runs the backbone; its latents are corrections of the best guess around the frame before (``flow.around``)."""
-    outputs = backbone(inputs, cache, keep=keep)
+def predict(backbone: Backbone, inputs: Inputs, skip_variance: float) -> Outputs:
+    """Runs the backbone; its latents are corrections of the best guess around the frame before (`flow.around`)."""
+    outputs = backbone(inputs)
     if skip_variance > 0 and backbone.config.history:
-        channels = inputs.latents.shape[-1]
-        prior = inputs.history[..., :channels]
+        prior = inputs.history[..., : inputs.latents.shape[-1]]
         outputs.latents = outputs.latents + around(inputs.latents, prior, inputs.clock, skip_variance)
     return outputs
 

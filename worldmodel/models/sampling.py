@@ -1,108 +1,140 @@
-"""Rolling the backbone out: frames by frames with a cache of keys and values, actions by denoising them.
+"""Rolling the backbone out frame by frame, and reading actions off frames. Latents and normalised actions only.
 
-The cache is written in a pass of its own on the finished frame, never from a noisy step, so that it equals
-recomputing all frames at once. This file knows latents and normalised actions only.
+Every dream of a batch has a noise of its own, from its own seed, and may start anew while others go on: what one dreams
+does not depend on who else is in the batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from worldmodel.models.backbone import Backbone, Inputs, Outputs
-from worldmodel.models.flow import euler_step, time_schedule
-from worldmodel.models.objective import predict, stack_history
+from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.flow import around, denoise, euler_step, time_schedule
+from worldmodel.models.incremental import IncrementalBackbone
+from worldmodel.models.objective import stack_history
 
 
 class Rollout:
-    """One batch of dreams: first ``observe`` real frames, then ``dream`` further ones, or ask for actions.
+    """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
 
     Attributes:
         readout: reward and logit of success of the action that led to the last frame.
     """
 
-    def __init__(self, backbone: Backbone, embodiment: Int64[Tensor, "b"], skip_variance: float, seed: int = 0) -> None:
+    def __init__(
+        self, backbone: Backbone, embodiment: Int64[Tensor, "b"], skip_variance: float, seeds: Sequence[int]
+    ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
-        self.generator = torch.Generator(device=embodiment.device).manual_seed(seed)
-        self.cache = backbone.cache()
-        self.past: Tensor | None = None
+        self.network = IncrementalBackbone(backbone, embodiment)
+        self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
+        self.past: Tensor | None = None  # newest first
         self.readout: Float[Tensor, "b 2"] | None = None
 
-    def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> Outputs:
+    def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> None:
         """Takes frames as they are; ``actions[:, t]`` led to frame t (None: unknown)."""
-        outputs = self._run(self._clean(latents, actions), keep=True)
-        kept = max(self.backbone.config.history, 1)
-        self.past = (latents if self.past is None else torch.cat([self.past, latents], 1))[:, -kept:]
-        self.readout = outputs.readout[:, -1]
-        return outputs
+        if self.past is None:
+            outputs = self.network.fill(clean_inputs(self.backbone, latents, actions, self.embodiment))
+            self.readout = outputs.readout[:, -1]
+            self._push(latents)
+            return
+        for t in range(latents.shape[1]):
+            frame = latents[:, t]
+            tokens = self.network.prepare(self._inputs(frame, None if actions is None else actions[:, t]))
+            self._finish(tokens, frame)
+
+    def restart(
+        self,
+        rows: Int64[Tensor, "k"],
+        latents: Float[Tensor, "k t h w c"],
+        actions: Float[Tensor, "k t a"] | None,
+        seeds: Sequence[int],
+    ) -> None:
+        """Lets some dreams begin anew from other frames; the others do not notice."""
+        assert self.past is not None, "observe at least one frame first"
+        assert self.readout is not None
+        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds)
+        other.observe(latents, actions)
+        assert other.past is not None
+        assert other.readout is not None
+        self.network.assign(rows, other.network)
+        self.past[rows], self.readout[rows] = other.past, other.readout
+        for row, generator in zip(rows.tolist(), other.generators, strict=True):
+            self.generators[row] = generator
 
     def dream(self, action: Float[Tensor, "b a"] | None, steps: int) -> Float[Tensor, "b h w c"]:
         """Dreams the next frame in ``steps`` Euler steps, given the action that leads to it (None: unknown)."""
         assert self.past is not None, "observe at least one frame first"
-        actions = None if action is None else action.unsqueeze(1)
-        frame = self._noise(self.past[:, -1:].shape)
-        for now, then in _pairs(steps):
-            clock = torch.full(frame.shape[:2], now, device=frame.device)
-            inputs = self._clean(frame, actions).with_latents(frame, clock)
-            frame = euler_step(frame, self._run(inputs).latents, now, then)
-        self.observe(frame, actions)
-        return frame.squeeze(1)
+        noise = self._noise(self.past.shape[2:])
+        tokens = self.network.prepare(self._inputs(noise, action))
+
+        def estimate(frame: Tensor, time: float) -> Tensor:
+            return self.network.denoise(tokens, frame, time) + self._guess(frame, time)
+
+        frame = denoise(noise, estimate, steps)
+        self._finish(tokens, frame)
+        return frame
 
     def dream_jointly(self, steps: int) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b a"]]:
         """Dreams the next frame together with the action that leads to it."""
         assert self.past is not None, "observe at least one frame first"
-        frame = self._noise(self.past[:, -1:].shape)
-        actions = self._noise((frame.shape[0], 1, self.backbone.action_size))
-        for now, then in _pairs(steps):
-            clock = torch.full(frame.shape[:2], now, device=frame.device)
-            inputs = self._clean(frame, actions).with_latents(frame, clock)
-            inputs.action_clock = clock
-            outputs = self._run(inputs)
-            frame = euler_step(frame, outputs.latents, now, then)
-            actions = euler_step(actions, outputs.actions, now, then)
-        self.observe(frame, actions)
-        return frame.squeeze(1), actions.squeeze(1)
+        frame, action = self._noise(self.past.shape[2:]), self._noise((self.backbone.action_size,))
+        for now, then in pairwise(time_schedule(steps)):
+            inputs = self._inputs(frame, action)
+            inputs.action_clock = torch.full_like(inputs.action_clock, now)
+            outputs = self.network.denoise_jointly(inputs, now)
+            guess = outputs.latents.squeeze(1) + self._guess(frame, now)
+            frame = euler_step(frame, guess, now, then)
+            action = euler_step(action, outputs.actions.squeeze(1), now, then)
+        self._finish(self.network.prepare(self._inputs(frame, action)), frame)
+        return frame, action
 
-    def _noise(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.embodiment.device)
+    def _finish(self, tokens: Tensor, frame: Tensor) -> None:
+        self.readout = self.network.remember(tokens, frame)
+        self._push(frame.unsqueeze(1))
 
-    def _run(self, inputs: Inputs, *, keep: bool = False) -> Outputs:
-        return predict(self.backbone, inputs, self.skip_variance, self.cache, keep=keep)
+    def _push(self, latents: Tensor) -> None:
+        kept = max(self.backbone.config.history, 1)
+        if self.past is None:
+            self.past = torch.zeros_like(latents[:, :1]).repeat(1, kept, 1, 1, 1)
+        self.past = torch.cat([latents.flip(1), self.past], 1)[:, :kept]
 
-    def _clean(self, latents: Tensor, actions: Tensor | None) -> Inputs:
-        """Inputs of clean frames that follow ``past``."""
-        return clean_inputs(self.backbone, latents, actions, self.embodiment, self.past, self.cache.frames)
+    def _noise(self, shape: Sequence[int]) -> Tensor:
+        return torch.stack([torch.randn(*shape, generator=g, device=g.device) for g in self.generators])
+
+    def _guess(self, frame: Tensor, time: float) -> Tensor:
+        """What the network's latents are a correction of, see `predict`."""
+        if self.skip_variance <= 0 or not self.backbone.config.history:
+            return torch.zeros(())
+        assert self.past is not None
+        return around(frame, self.past[:, 0], torch.tensor(time, device=frame.device), self.skip_variance)
+
+    def _inputs(self, frame: Tensor, action: Tensor | None) -> Inputs:
+        """A single frame that follows the past ones."""
+        assert self.past is not None
+        b, history, device = len(frame), self.backbone.config.history, frame.device
+        ones = torch.ones(b, 1, device=device)
+        known = torch.full((b, 1), action is not None, device=device)
+        if action is None:
+            action = torch.zeros(b, self.backbone.action_size, device=device)
+        seen = (torch.arange(history, device=device) < self.network.frames[:, None]).float().unsqueeze(1)
+        past = torch.cat([self.past[:, age] for age in range(history)], -1) if history else frame[..., :0]
+        return Inputs(frame[:, None], past[:, None], seen, ones, action[:, None], ones, known, self.embodiment)
 
 
-def clean_inputs(
-    backbone: Backbone,
-    latents: Tensor,
-    actions: Tensor | None,
-    embodiment: Tensor,
-    past: Tensor | None = None,
-    first: int = 0,
-) -> Inputs:
-    """Inputs of clean frames with actions that led to them (None: unknown), continuing ``past`` frames.
-
-    ``first`` is the number of the first frame; to frame 0 no action led.
-    """
+def clean_inputs(backbone: Backbone, latents: Tensor, actions: Tensor | None, embodiment: Tensor) -> Inputs:
+    """Inputs of clean frames with the actions that led to them (None: unknown); to the first one none led."""
     b, t = latents.shape[:2]
-    count = 0 if past is None else past.shape[1]
-    history, mask = stack_history(latents if past is None else torch.cat([past, latents], 1), backbone.config.history)
+    history, mask = stack_history(latents, backbone.config.history)
     ones = torch.ones(b, t, device=latents.device)
     known = torch.zeros(b, t, dtype=torch.bool, device=latents.device)
     if actions is None:
         actions = torch.zeros(b, t, backbone.action_size, device=latents.device)
     else:
-        known = (torch.arange(first, first + t, device=latents.device) > 0).expand(b, t)
-    return Inputs(latents, history[:, count:], mask[:, count:], ones, actions, ones, known, embodiment)
-
-
-def _pairs(steps: int) -> list[tuple[float, float]]:
-    times = time_schedule(steps)
-    return list(pairwise(times))
+        known[:, 1:] = True
+    return Inputs(latents, history, mask, ones, actions, ones, known, embodiment)
 
 
 def infer_actions(
@@ -114,52 +146,11 @@ def infer_actions(
     """
     generator = torch.Generator(device=latents.device).manual_seed(seed)
     shape = (*latents.shape[:2], backbone.action_size)
-    actions = torch.randn(shape, generator=generator, device=latents.device)
-    inputs = clean_inputs(backbone, latents, actions, embodiment)
+    noise = torch.randn(shape, generator=generator, device=latents.device)
+    inputs = clean_inputs(backbone, latents, noise, embodiment)
 
     def estimate(actions: Tensor, now: float) -> Tensor:
         inputs.actions, inputs.action_clock = actions, torch.full(shape[:2], now, device=latents.device)
         return backbone(inputs, acting=True).actions
 
-    return _denoise(actions, estimate, steps)
-
-
-def act(
-    backbone: Backbone,
-    latents: Float[Tensor, "b t h w c"],
-    state: Float[Tensor, "b s"] | None,
-    embodiment: Int64[Tensor, "b"],
-    steps: int,
-    generator: torch.Generator,
-) -> Float[Tensor, "b k a"]:
-    """Policy: a chunk of actions after the last frame; no token of a future frame exists."""
-    b, k = len(latents), backbone.config.chunk
-    past = latents[:, :-1]
-    cache = backbone.cache()
-    if past.shape[1]:
-        backbone(clean_inputs(backbone, past, None, embodiment), cache, keep=True, acting=True)
-    inputs = clean_inputs(
-        backbone,
-        latents[:, -1:],
-        None,
-        embodiment,
-        past[:, -backbone.config.history :] if past.shape[1] else None,
-        past.shape[1],
-    )
-    if state is not None:
-        inputs.state, inputs.state_known = state.unsqueeze(1), torch.ones(b, 1, dtype=torch.bool, device=state.device)
-
-    def estimate(chunk: Tensor, now: float) -> Tensor:
-        inputs.chunk, inputs.chunk_clock = chunk[:, None, None], torch.full((b, 1, 1), now, device=chunk.device)
-        chunk_estimate = backbone(inputs, cache, acting=True).chunk
-        assert chunk_estimate is not None
-        return chunk_estimate[:, 0, 0]
-
-    noise = torch.randn(b, k, backbone.action_size, generator=generator, device=latents.device)
-    return _denoise(noise, estimate, steps)
-
-
-def _denoise(x: Tensor, estimate: Callable[[Tensor, float], Tensor], steps: int) -> Tensor:
-    for now, then in _pairs(steps):
-        x = euler_step(x, estimate(x, now), now, then)
-    return x
+    return denoise(noise, estimate, steps)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
-from worldmodel.models import sampling
+from worldmodel.models import planning, sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
 from worldmodel.models.frame_tokenizer import check_size, fitting
 from worldmodel.models.objective import ObjectiveConfig
@@ -276,7 +276,7 @@ class WorldModel(nn.Module):
                 raise InputError(f"state: found shape {state.shape}, wanted ({len(latents)}, {size})")
             known = torch.as_tensor(self.embodiments[body].normalise_state(state), device=latents.device)
             known = F.pad(known, (0, self.backbone.state_size - size))
-        chunk = sampling.act(
+        chunk = planning.act(
             self.backbone,
             latents[:, -self.config.backbone.window :],
             known,
@@ -292,7 +292,8 @@ class WorldModel(nn.Module):
         Its actions are normalised, and grouped where a latent spans several frames.
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
-        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seed)
+        seeds = np.random.SeedSequence(seed).generate_state(batch).tolist()
+        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""

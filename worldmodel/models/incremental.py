@@ -1,0 +1,160 @@
+"""The backbone frame by frame: keys and values of past frames stay in a ring of fixed size, nothing is computed twice.
+
+Every sample counts its own frames, so that one can start anew while others go on. All shapes are static: frame f has
+slot f mod window, and whose slot that was is out of sight by then. What a frame computes while it is noisy is
+overwritten by its last, clean pass. The result is that of `Backbone.forward` on all frames at once.
+
+Shapes: b batch, n tokens of a frame's block, d width, h heads, e head size, w window, m layers of attention over time.
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from worldmodel.models.backbone import Backbone, Inputs, Outputs
+from worldmodel.models.layers import Layer, Record, rotary_tables, rotate
+
+
+class IncrementalBackbone:
+    """A backbone with the memory of a batch of samples.
+
+    Attributes:
+        frames: (b,) frames that each sample has seen.
+        keys: (m b n h w e) where tokens attend to their own position in past frames, else (m b h w n e).
+        values: the same.
+    """
+
+    def __init__(self, backbone: Backbone, embodiment: Int64[Tensor, "b"]) -> None:
+        self.backbone, self.embodiment = backbone, embodiment
+        config, b, device = backbone.config, len(embodiment), embodiment.device
+        self.per_position = config.time_attention == "position"
+        self.tokens, self.spatial, self.window = (
+            backbone.block_tokens,
+            backbone.grid[0] * backbone.grid[1],
+            config.window,
+        )
+        heads, head = config.heads, config.width // config.heads
+        own, all_ = (self.tokens, heads, self.window), (heads, self.window, self.tokens - 1)
+        time_layers = sum(layer.over_time for layer in backbone.layers)
+        self.frames = torch.zeros(b, dtype=torch.long, device=device)
+        self.keys = torch.zeros(time_layers, b, *(own if self.per_position else all_), head, device=device)
+        self.values = torch.zeros_like(self.keys)
+        # The columns of the patch embedding that see the frame itself, not its history.
+        cell = backbone.latent_out.out_features // config.patch**2
+        self._noisy_in = (
+            backbone.patch_in.weight.unflatten(1, (config.patch**2, -1))[:, :, :cell].flatten(1).contiguous()
+        )
+        self._modulations: dict[float, Tensor] = {}
+        self._layers = self._all_layers
+
+    def compile(self) -> None:
+        """Compiles the passes from now on: slow at first, for each of the three kinds of pass, then fast."""
+        self._layers = torch.compile(self._all_layers, dynamic=False, options={"freezing": True})
+
+    def prepare(self, inputs: Inputs) -> Float[Tensor, "b n d"]:
+        """Tokens of the next frame's block without its latents: what is the same for all its denoising steps."""
+        b, window = len(self.frames), self.window
+        cos, sin = rotary_tables(self.frames, self.keys.shape[-1])
+        self._cos, self._sin = cos[:, None, None], sin[:, None, None]
+        self._rows, self._slot = torch.arange(b, device=cos.device), self.frames % window
+        # Slots fill in order: until the ring is full, those up to the present one hold frames.
+        held = torch.arange(window, device=cos.device) <= self.frames[:, None]
+        repeats = (self.tokens, 0) if self.per_position else (self.tokens - 1, 1)
+        self._mask = held.repeat_interleave(*repeats)[:, None, None]
+        return self.backbone.embed(inputs.with_latents(torch.zeros_like(inputs.latents), inputs.clock)).squeeze(1)
+
+    def denoise(
+        self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"], time: float
+    ) -> Float[Tensor, "b y x c"]:
+        """What the backbone says of noisy latents at a flow time; ``tokens`` are those of `prepare`."""
+        x = self._run(self._show(tokens, latents), time, slice(0, self.spatial))
+        return self.backbone.read_latents(x.unsqueeze(1)).squeeze(1)
+
+    def denoise_jointly(self, inputs: Inputs, time: float) -> Outputs:
+        """The same for a single frame whose action is noisy too."""
+        x = self._run(self._show(self.prepare(inputs), inputs.latents.squeeze(1)), time, slice(None))
+        return self.backbone.read(x.unsqueeze(1), inputs)
+
+    def remember(self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"]) -> Float[Tensor, "b 2"]:
+        """Takes in the finished frame; returns its readout, reward and the logit of success."""
+        x = self._run(self._show(tokens, latents), 1.0, slice(self.tokens - 1, None))
+        self.frames += 1
+        return self.backbone.readout(x, self.embodiment).squeeze(1)
+
+    def fill(self, inputs: Inputs) -> Outputs:
+        """Takes in several clean frames in one pass, where no sample has seen any yet."""
+        record: Record = []
+        outputs = self.backbone(inputs, record=record)
+        t = inputs.latents.shape[1]
+        seen = torch.arange(max(0, t - self.window), t, device=self.frames.device)
+        over_time = [pair for pair, layer in zip(record, self.backbone.layers, strict=True) if layer.over_time]
+        for index, pair in enumerate(over_time):
+            for ring, new in zip((self.keys[index], self.values[index]), pair, strict=True):
+                if self.per_position:
+                    ring[:, :, :, seen % self.window] = rearrange(new[:, :, seen], "b h t n e -> b n h t e")
+                else:
+                    ring[:, :, seen % self.window] = new[:, :, seen, : self.tokens - 1]
+        self.frames += t
+        return outputs
+
+    def fresh(self, rows: Int64[Tensor, "k"]) -> "IncrementalBackbone":
+        """Samples with the embodiments of these ones that have seen nothing yet."""
+        return IncrementalBackbone(self.backbone, self.embodiment[rows])
+
+    def assign(self, rows: Int64[Tensor, "k"], other: "IncrementalBackbone") -> None:
+        """Replaces what these samples remember."""
+        self.frames[rows] = other.frames
+        self.keys[:, rows], self.values[:, rows] = other.keys, other.values
+
+    def _show(self, tokens: Tensor, latents: Tensor) -> Tensor:
+        p = self.backbone.config.patch
+        cells = rearrange(latents, "b (h p) (w q) c -> b (h w) (p q c)", p=p, q=p)
+        return torch.cat([tokens[:, : self.spatial] + F.linear(cells, self._noisy_in), tokens[:, self.spatial :]], 1)
+
+    def _run(self, x: Float[Tensor, "b n d"], time: float, wanted: slice) -> Float[Tensor, "b _ d"]:
+        """All layers and the last norm; the last layer only for the tokens that are ``wanted``."""
+        return self._layers(x, self._modulation(time), wanted)
+
+    def _all_layers(self, x: Tensor, modulations: Tensor, wanted: slice) -> Tensor:
+        over_time, last = 0, len(self.backbone.layers) - 1
+        for index, layer in enumerate(self.backbone.layers):
+            x = self._layer(layer, x, modulations[index], over_time, wanted if index == last else slice(None))
+            over_time += layer.over_time
+        return self.backbone.norm(x)
+
+    def _modulation(self, time: float) -> Tensor:
+        """Shift, 1 + scale and gate of every layer at a flow time: (layers, 6, d)."""
+        if time not in self._modulations:
+            shared = self.backbone.modulation(self.backbone.clock(torch.tensor(time, device=self.frames.device)))
+            table = torch.stack([layer.offset for layer in self.backbone.layers]) + shared.unflatten(0, (6, -1))
+            table[:, [1, 4]] += 1.0
+            self._modulations[time] = table
+        return self._modulations[time]
+
+    def _layer(self, layer: Layer, x: Tensor, modulation: Tensor, over_time: int, wanted: slice) -> Tensor:
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation
+        y = layer.norm_attention(x) * scale_a + shift_a
+        q, k, v = (part.squeeze(2) for part in layer.attention.project(y.unsqueeze(1)))
+        if layer.over_time:
+            q, k = rotate(q, self._cos, self._sin), rotate(k, self._cos, self._sin)
+            y = self._attend_over_time(q, k, v, self.keys[over_time], self.values[over_time])
+        else:
+            y = F.scaled_dot_product_attention(q, k[:, :, :-1], v[:, :, :-1])
+        y = rearrange(y, "b h n e -> b n (h e)")
+        x = x[:, wanted] + gate_a * layer.attention.out(y[:, wanted])
+        return x + gate_m * layer.mlp(layer.norm_mlp(x) * scale_m + shift_m)
+
+    def _attend_over_time(self, q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Writes this frame's keys and values into the ring and attends to all that it holds."""
+        for ring, new in ((keys, k), (values, v)):
+            if self.per_position:
+                ring[self._rows, :, :, self._slot] = new.transpose(1, 2)
+            else:
+                ring[self._rows, :, self._slot] = new[:, :, : self.tokens - 1]
+        if not self.per_position:
+            return F.scaled_dot_product_attention(q, keys.flatten(2, 3), values.flatten(2, 3), self._mask)
+        alone = q.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+        y = F.scaled_dot_product_attention(alone, keys.flatten(0, 1), values.flatten(0, 1), self._mask)
+        return y.squeeze(2).unflatten(0, (-1, self.tokens)).transpose(1, 2)

@@ -1,0 +1,99 @@
+"""Plans chunks of actions: the past is read once, then only the few tokens of the chunk are denoised.
+
+The tokens of frames do not see those of a chunk (see `Attention`), so their keys and values are the same at every
+denoising step. No token of a future frame exists.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.flow import denoise
+from worldmodel.models.layers import Record, rotary_tables, rotate
+from worldmodel.models.sampling import clean_inputs
+
+
+@dataclass
+class Sight:
+    """What a chunk attends to.
+
+    Attributes:
+        keys: (b h k e) of every layer.
+        values: the same.
+        frame: number of the frame that it stands in.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    frame: int
+
+
+def look(backbone: Backbone, inputs: Inputs) -> Sight:
+    """Reads frames (and the state at them) for a chunk that stands in the last one."""
+    record: Record = []
+    backbone(inputs, acting=True, record=record)
+    n, window = backbone.block_tokens, backbone.config.act_window
+    sight = Sight([], [], inputs.latents.shape[1] - 1)
+    for layer, pair in zip(backbone.layers, record, strict=True):
+        if not layer.over_time:
+            seen = (x[:, :, -1, : n - 1] for x in pair)
+        elif backbone.config.time_attention == "position":
+            seen = (x[:, :, -window:, n - 2] for x in pair)
+        else:
+            seen = (x[:, :, -window:, : n - 1].flatten(2, 3) for x in pair)
+        keys, values = seen
+        sight.keys.append(keys)
+        sight.values.append(values)
+    return sight
+
+
+def plan(
+    backbone: Backbone, sight: Sight, embodiment: Int64[Tensor, "b"], noise: Float[Tensor, "b k a"], steps: int
+) -> Float[Tensor, "b k a"]:
+    """Denoises a chunk in Euler steps."""
+    shared = backbone.modulation(backbone.clock(torch.ones((), device=noise.device))).unflatten(0, (6, -1))
+    cos, sin = rotary_tables(
+        torch.tensor([sight.frame], device=noise.device), backbone.config.width // backbone.config.heads
+    )
+
+    def estimate(chunk: Tensor, time: float) -> Tensor:
+        clock = torch.full((len(chunk), 1, 1), time, device=chunk.device)
+        x = backbone.embed_chunk(chunk[:, None, None], clock, embodiment)
+        for layer, keys, values in zip(backbone.layers, sight.keys, sight.values, strict=True):
+            shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = shared + layer.offset
+            y = layer.norm_attention(x) * (1 + scale_a) + shift_a
+            q, k, v = (part.squeeze(2) for part in layer.attention.project(y))
+            if layer.over_time:
+                y = F.scaled_dot_product_attention(rotate(q, cos, sin), keys, values)
+            else:
+                y = F.scaled_dot_product_attention(q, torch.cat([keys, k], 2), torch.cat([values, v], 2))
+            x = x + gate_a * layer.attention.out(rearrange(y, "b h c e -> b 1 c (h e)"))
+            x = x + gate_m * layer.mlp(layer.norm_mlp(x) * (1 + scale_m) + shift_m)
+        return backbone.read_chunk(backbone.norm(x), embodiment)[:, 0, 0]
+
+    return denoise(noise, estimate, steps)
+
+
+def act(
+    backbone: Backbone,
+    latents: Float[Tensor, "b t h w c"],
+    state: Float[Tensor, "b s"] | None,
+    embodiment: Int64[Tensor, "b"],
+    steps: int,
+    generator: torch.Generator,
+) -> Float[Tensor, "b k a"]:
+    """Policy: a chunk of actions after the last frame; ``state`` is that at the last frame."""
+    inputs = clean_inputs(backbone, latents, None, embodiment)
+    if state is not None:
+        inputs.state = F.pad(state.unsqueeze(1), (0, 0, latents.shape[1] - 1, 0))
+        inputs.state_known = (
+            torch.arange(latents.shape[1], device=state.device).expand(len(state), -1) == latents.shape[1] - 1
+        )
+    shape = (len(latents), backbone.config.chunk, backbone.action_size)
+    noise = torch.randn(shape, generator=generator, device=latents.device)
+    return plan(backbone, look(backbone, inputs), embodiment, noise, steps)
