@@ -16,22 +16,23 @@ from worldmodel.types import InputError
 class BatchWorldActionPolicy:
     """Controls many environments with one model; those that need a plan at the same step are planned for together.
 
-    At the start of an episode the context is shorter: the model sees only frames that there were. It renders none of
-    the future.
+    At the start of an episode the context is shorter: the model sees only frames that there were.
 
     Args:
         model: plans.
         execute: actions of a chunk that are carried out before the next plan.
         camera: name of the camera; the first one unless given.
+        imagine: dream the frames that the actions lead to together with them (``joint``); otherwise no future frame
+            is rendered (``policy``).
 
     Raises:
         InputError: execute is not between 1 and the model's chunk length.
     """
 
-    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None) -> None:
+    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None, *, imagine: bool = False) -> None:
         if not 1 <= execute <= model.chunk_length:
             raise InputError(f"policy: execute {execute}, wanted 1 to {model.chunk_length} (the model's chunk length)")
-        self.model, self.execute, self.camera = model, execute, camera
+        self.model, self.execute, self.camera, self.imagine = model, execute, camera, imagine
         self._sees_state = bool(model.embodiments[0].state_low)
         self.reset([0])
 
@@ -52,7 +53,11 @@ class BatchWorldActionPolicy:
 
     def _plan(self, numbers: Sequence[int], observations: Mapping[int, Mapping[str, Any]]) -> None:
         frames = np.stack([np.stack(self._frames[number]) for number in numbers])
-        chunks = self.model.act(frames, self._states([observations[number] for number in numbers]), seed=self._seed)
+        if self.imagine:
+            _, chunks = self.model.imagine_joint(frames, self.execute, seed=self._seed)
+        else:
+            states = self._states([observations[number] for number in numbers])
+            chunks = self.model.act(frames, states, seed=self._seed)
         self._seed += 1
         for number, chunk in zip(numbers, chunks, strict=True):
             self._plans[number].extend(chunk[: self.execute])

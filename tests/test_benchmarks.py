@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks import loader, scenes
+from benchmarks import loader, policy, rollout, scenes
+from tests.models import tiny
 
 
 def test_every_loader_gives_batches(tmp_path, capsys, monkeypatch):
@@ -40,3 +41,24 @@ def test_scenes_are_timed_with_and_without_pictures(capsys):
         }
     )
     assert "TablePush" in capsys.readouterr().out
+
+
+def test_rollouts_are_timed(capsys, monkeypatch):
+    monkeypatch.setattr(rollout, "FRAMES", 3)
+    monkeypatch.setattr(rollout.importlib.util, "find_spec", lambda name: None)
+    config = tiny.model(32, 32).config
+    row = rollout.compare(config, batch=2, repeats=1, decode=False)
+    assert row["ours_eager"]["frames_per_s"] > 0
+    assert 0 < row["ours_eager"]["matmul_share"] < 1
+    rollout.show({"rollout": [row], "growth": {"width": {"96": 1.5}}})
+    assert "ours_compiled" in capsys.readouterr().out
+
+
+def test_policies_are_timed(capsys, monkeypatch):
+    model = tiny.model(32, 32)
+    latency = policy.measure(policy.our_policy(model, 2), repeats=2)
+    assert latency["ours"]["times_ours"] == 1.0
+    assert latency["ours"]["actions_per_s"] == 2 * latency["ours"]["chunks_per_s"]
+    scores = {"mean_score": 0.5, "ci95": [0.4, 0.6], "ms_per_action": 1.0}
+    policy.show({"latency": latency, "play": {"off": scores}})
+    assert "imagining" in capsys.readouterr().out

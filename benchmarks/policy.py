@@ -1,0 +1,146 @@
+"""How long the shipped policy thinks, beside LeRobot's `diffusion` and `act`, and what imagining the future buys.
+
+    python benchmarks/policy.py --output outputs/policy.json
+
+A chunk of actions is asked for one observation at a time, the frames of 64 px that lead up to it and the state, on two
+threads; everyone is timed in turn. LeRobot's policies have random weights and their own sizes and steps
+(`diffusion` also with 10 DDIM steps instead of 100), ours the checkpoint's. Then ours plays Push-T: ``off`` plans
+actions only, ``on`` dreams the frames that they lead to along with them.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from lerobot.configs.types import FeatureType, PolicyFeature
+from lerobot.policies.act.configuration_act import ACTConfig
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import envs  # noqa: F401  (registers the ids)
+import worldmodel
+from policies.evaluation import evaluate_policy
+from policies.world_action import BatchWorldActionPolicy
+from worldmodel.models.world_model import WorldModel
+from worldmodel.output import make_folder, write_json
+
+SIZE = 64
+Chunk = Callable[[], object]
+
+
+def lerobot_policies() -> dict[str, tuple[Chunk, int, int]]:
+    """Of each: the call, actions that it carries out before it is asked again, parameters."""
+    inputs = {
+        "observation.image": PolicyFeature(FeatureType.VISUAL, (3, SIZE, SIZE)),
+        "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+    }
+    features = {"input_features": inputs, "output_features": {"action": PolicyFeature(FeatureType.ACTION, (2,))}}
+    features |= {"device": "cpu", "pretrained_backbone_weights": None}
+    noise = {"noise_scheduler_type": "DDIM", "num_inference_steps": 10}
+    made = {
+        "lerobot diffusion": DiffusionPolicy(DiffusionConfig(use_group_norm=True, **features)),
+        "lerobot diffusion, 10 DDIM steps": DiffusionPolicy(DiffusionConfig(use_group_norm=True, **features, **noise)),
+        "lerobot act": ACTPolicy(ACTConfig(**features)),
+    }
+    result = {}
+    for name, policy in made.items():
+        policy.eval()
+        lead = (1, policy.config.n_obs_steps) if isinstance(policy, DiffusionPolicy) else (1,)
+        batch = {"observation.image": torch.rand(*lead, 3, SIZE, SIZE), "observation.state": torch.rand(*lead, 2)}
+        count = sum(p.numel() for p in policy.parameters())
+        result[name] = (lambda p=policy, b=batch: p.predict_action_chunk(dict(b)), policy.config.n_action_steps, count)
+    return result
+
+
+def our_policy(model: WorldModel, execute: int) -> dict[str, tuple[Chunk, int, int]]:
+    """The same of ours, without and with imagination."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (1, model.context_frames, *model.frame_size, 3), np.uint8)
+    state = np.full((1, 2), 256.0, np.float32)
+    count = sum(p.numel() for p in model.parameters())
+    return {
+        "ours": (lambda: model.act(frames, state), execute, count),
+        "ours, imagining": (lambda: model.imagine_joint(frames, execute), execute, count),
+    }
+
+
+def measure(calls: dict[str, tuple[Chunk, int, int]], repeats: int) -> dict[str, dict[str, float]]:
+    """Latency of a chunk in milliseconds, and rates."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in track(range(repeats + 1), "thinking"):
+        for name, (chunk, _, _) in calls.items():
+            begin = time.perf_counter()
+            chunk()
+            if number:  # the first one warms caches up
+                times[name].append(1e3 * (time.perf_counter() - begin))
+    result = {}
+    for name, (_, execute, parameters) in calls.items():
+        p50, p95 = np.percentile(times[name], (50, 95))
+        ratio = statistics.median(a / b for a, b in zip(times[name], times["ours"], strict=True))
+        rates = {"chunks_per_s": 1e3 / p50, "actions_per_s": execute * 1e3 / p50}
+        result[name] = {"parameters": parameters, "p50_ms": p50, "p95_ms": p95, **rates, "times_ours": ratio}
+    return result
+
+
+def play(model: WorldModel, execute: int, episodes: int) -> dict[str, Any]:
+    """Scores in Push-T, imagination off and on."""
+    result = {}
+    for name, imagine in (("off", False), ("on", True)):
+        metrics, _ = evaluate_policy(
+            lambda: gymnasium.make("worldmodel/PushT-v0", size=SIZE),
+            lambda _, imagine=imagine: BatchWorldActionPolicy(model, execute, imagine=imagine),
+            episodes=episodes,
+            seed0=1000,
+            progress=True,
+        )
+        result[name] = {
+            key: metrics[key] for key in ("mean_score", "ci95", "success_rate", "ms_per_action", "parallel")
+        }
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Prints two tables."""
+    table = Table("policy", "M parameters", "chunk p50, ms", "p95, ms", "actions/s", "chunks/s", "x ours")
+    for name, row in result["latency"].items():
+        cells = [row["parameters"] / 1e6, *(row[key] for key in ("p50_ms", "p95_ms", "actions_per_s", "chunks_per_s"))]
+        table.add_row(name, *(f"{cell:.1f}" for cell in cells), f"{row['times_ours']:.2f}")
+    Console().print(table)
+    table = Table("imagination", "mean best score", "95 %", "ms per action")
+    for name, row in result["play"].items():
+        low, high = row["ci95"]
+        table.add_row(name, f"{row['mean_score']:.3f}", f"{low:.3f} to {high:.3f}", f"{row['ms_per_action']:.1f}")
+    Console().print(table)
+
+
+def main() -> None:
+    """Prints tables and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default="pusht")
+    parser.add_argument("--execute", type=int, default=8, help="actions of a chunk that are carried out")
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--episodes", type=int, default=50)
+    parser.add_argument("--output")
+    args = parser.parse_args()
+    torch.set_num_threads(2)
+    model = worldmodel.load(args.checkpoint)
+    latency = measure({**our_policy(model, args.execute), **lerobot_policies()}, args.repeats)
+    result = {"latency": latency, "play": play(model, args.execute, args.episodes)}
+    show(result)
+    if args.output:
+        output = Path(args.output)
+        write_json(make_folder(output.parent) / output.name, result)
+
+
+if __name__ == "__main__":
+    main()
