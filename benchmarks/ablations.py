@@ -28,8 +28,8 @@ from worldmodel.recipe import build_model, open_recordings, train_stage
 
 # Every trial starts from these; a quarter of its steps trains on acting.
 BASE = (
-    "--model.objective.own_history 0 --stages.midtrain.steps 400 --stages.midtrain.act_every 4 "
-    "--stages.midtrain.ema 0.99 --stages.midtrain.validate_every 400 --stages.midtrain.save_every 100 "
+    "--model.objective.own_history 0 --stages.midtrain.steps 300 --stages.midtrain.act_every 4 "
+    "--stages.midtrain.ema 0.99 --stages.midtrain.validate_every 300 --stages.midtrain.save_every 100 "
     "--stages.pretrain.steps 600 --stages.pretrain.validate_every 600 --stages.pretrain.ema 0.99"
 )
 TRIALS = {
@@ -38,7 +38,9 @@ TRIALS = {
     "history_1": "--model.backbone.history 1",
     "no_relative_points": "--model.backbone.relative_points false",
     "no_fourier": "--model.backbone.fourier_bands 0",
-    "time_per_position": "--model.backbone.time_attention position",
+    "time_over_all": "--model.backbone.time_attention all",
+    "patch_1": "--model.backbone.patch 1",
+    "patch_4": "--model.backbone.patch 4",
     "own_history": "--model.objective.own_history 0.5",
     "no_context_noise": "--model.objective.context_noise 0",
     "no_pure_noise": "--model.objective.noise_share 0",
@@ -52,6 +54,12 @@ TRIALS = {
     "wide_256_layers_4": "--model.backbone.width 256 --model.backbone.layers 4",
     "narrow_128_layers_16": "--model.backbone.width 128 --model.backbone.layers 16",
     "small_128_layers_8": "--model.backbone.width 128",
+}
+# These train a tokenizer of their own for a short while; as many tokens per frame in both.
+TOKENIZER = "--stages.tokenizer.steps 700 --stages.tokenizer.validate_every 700 --stages.tokenizer.decoder_share 0"
+TOKENIZERS = {
+    "tokenizer_8x": TOKENIZER,
+    "tokenizer_4x": f"{TOKENIZER} --model.tokenizer.downsample 4 --model.backbone.patch 4",
 }
 # Does watching first help who sees few actions? Only demonstrations; the others' actions are hidden everywhere.
 VIDEO_FIRST = (
@@ -74,22 +82,23 @@ def words(text: str) -> list[str]:
 
 def trial_config(name: str, path: str, run: Path, overrides: list[str]) -> RecipeConfig:
     """The configuration of a trial, on the recordings of a run; ``overrides`` hold for all trials."""
-    special = f"{VIDEO_FIRST} {LABELS[name]}" if name in LABELS else TRIALS[name]
+    special = f"{VIDEO_FIRST} {LABELS[name]}" if name in LABELS else {**TRIALS, **TOKENIZERS}[name]
     config = load_config(path, [*words(f"{BASE} {special}"), *overrides, "--output", str(run)])
     keep = ("tokenizer", "pretrain", "midtrain") if name.endswith("video_first") else ("tokenizer", "midtrain")
     return replace(config, stages={stage: config.stages[stage] for stage in keep})
 
 
-def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int) -> dict[str, Any]:
-    """Trains and scores one trial."""
+def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int, own_tokenizer: bool) -> dict[str, Any]:
+    """Trains and scores one trial, on the tokenizer of the run or on one of its own."""
     recordings = open_recordings(config, run, collect)
     model = build_model(config, [r.spec for r in recordings])
-    model.tokenizer.load_state_dict(checkpoint.load(run / "tokenizer/checkpoint").tokenizer.state_dict())
+    if not own_tokenizer:
+        model.tokenizer.load_state_dict(checkpoint.load(run / "tokenizer/checkpoint").tokenizer.state_dict())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cache").unlink(missing_ok=True)
     (folder / "cache").symlink_to((run / "cache").resolve())
     begin = time.perf_counter()
-    for name in list(config.stages)[1:]:
+    for name in list(config.stages)[0 if own_tokenizer else 1 :]:
         train_stage(model, config, name, config.stages[name], recordings, folder)
     result: dict[str, Any] = {"minutes": round((time.perf_counter() - begin) / 60, 1)}
     result["parameters"] = sum(p.numel() for p in model.backbone.parameters())
@@ -99,6 +108,7 @@ def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int) -> di
         metrics, _ = evaluate_dream(model, source, max_windows=windows, camera=dataset.camera)
         frames = metrics["frames"]
         result[name] = {
+            "ceiling_db": frames["ceiling"]["changed_psnr_db"],
             "gain_db": frames["changed_psnr_db"] - frames["copy_last"]["changed_psnr_db"],
             "last_step_db": frames["by_horizon"]["changed_psnr_db"][-1],
             "shuffle_ratio": metrics["control"]["shuffle_ratio"],
@@ -121,10 +131,11 @@ def show(results: dict[str, Any]) -> Table:
 def main() -> None:
     """Runs what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [*TRIALS, *TOKENIZERS, *LABELS]
     parser.add_argument("--config", default="configs/pusht.yaml")
     parser.add_argument("--run", type=Path, required=True, help="folder of a run whose tokenizer stage is finished")
     parser.add_argument("--output", type=Path, default=Path("outputs/ablations"))
-    parser.add_argument("--only", nargs="+", default=[*TRIALS, *LABELS], choices=[*TRIALS, *LABELS])
+    parser.add_argument("--only", nargs="+", default=names, choices=names)
     parser.add_argument("--windows", type=int, default=48)
     args, overrides = parser.parse_known_args()
     path = args.output / "ablations.json"
@@ -135,7 +146,7 @@ def main() -> None:
         torch.manual_seed(0)
         Console().print(f"[bold]{name}[/]")
         config = trial_config(name, args.config, args.run, overrides)
-        results[name] = run_trial(config, args.run, args.output / name, args.windows)
+        results[name] = run_trial(config, args.run, args.output / name, args.windows, name in TOKENIZERS)
         args.output.mkdir(parents=True, exist_ok=True)
         write_json(path, results)
         Console(width=200).print(show(results))
