@@ -1,6 +1,5 @@
 import gc
 import json
-import os
 import socket
 import struct
 import threading
@@ -151,7 +150,7 @@ def test_twenty_of_whom_half_vanish_leave_nothing(tmp_path: Path) -> None:
         with visit(address) as client:  # the threads that stay are there from now on
             client.recv(), client.recv(), ask(client, STEP)
         wait_until(lambda: place.lobby.count == 0)
-        threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+        threads, files = threading.active_count(), open_files()
         clients = [visit(address) for _ in range(20)]
         for index, client in enumerate(clients):
             if index % 4 < 3:  # the others do not even wait for the greeting
@@ -165,7 +164,7 @@ def test_twenty_of_whom_half_vanish_leave_nothing(tmp_path: Path) -> None:
         del client, clients
         wait_until(lambda: gc.collect() >= 0 and all(seen() is None for seen in place.sessions))
         wait_until(lambda: threading.active_count() <= threads)
-        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= files)
+        wait_until(lambda: open_files() <= files)
     assert len(place.sessions) == 21
 
 
@@ -174,3 +173,7 @@ def vanish(client: ClientConnection) -> None:
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.socket.shutdown(socket.SHUT_RDWR)
     client.socket.close()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -24,7 +24,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--env", metavar="ID", help="the real environment beside it (that of the checkpoint's body)")
     add_data(parser, required=False)
-    parser.add_argument("--output", default="outputs/play", metavar="DIR", help="folder for what is saved (%(default)s)")
+    parser.add_argument(
+        "--output", default="outputs/play", metavar="DIR", help="folder for films and data (%(default)s)"
+    )
     parser.add_argument("--port", type=natural, default=8000, metavar="N", help="0 takes a free one (%(default)s)")
     parser.add_argument("--sessions", type=positive, default=4, metavar="N", help="players at once (%(default)s)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
