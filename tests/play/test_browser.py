@@ -1,11 +1,13 @@
 """A person plays: Chromium, the page, the shipped checkpoint, and the mouse."""
 
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.commands.running import run
 from tests.play.serving import serving, wait_until
@@ -43,10 +45,11 @@ def pusher(frame: np.ndarray) -> np.ndarray:
 
 
 def wait_for_frame(page: Page, number: int) -> None:
-    page.wait_for_function(f"Number(document.getElementById('line').value) >= {number}", timeout=PATIENCE_MS)
+    wait_until(lambda: int(page.locator("#line").input_value()) >= number, PATIENCE_MS / 1000, pause_s=0.1)
 
 
 def test_a_person_plays(tmp_path: Path) -> None:
+    expect.set_options(timeout=PATIENCE_MS)
     lobby = Lobby(opener("pusht", None, None), tmp_path / "saved")
     with serving(lobby) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, timeout=PATIENCE_MS)
@@ -60,14 +63,14 @@ def test_a_person_plays(tmp_path: Path) -> None:
         page.locator("#steps").fill("2")
         page.locator("#speed").fill("30")
         seen = play_with_the_mouse(page)
-        assert all(np.abs(one - other).max() > BLUER for one, other in zip(seen, seen[1:], strict=False))
+        assert all(np.abs(one - other).max() > BLUER for one, other in pairwise(seen))
         page.screenshot(path=tmp_path / "desktop.png")
         branch(page)
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"
         page.screenshot(path=tmp_path / "phone.png")
         page.keyboard.press("s")
-        page.wait_for_function("document.getElementById('status').textContent.includes('saved to')")
+        expect(page.locator("#status")).to_contain_text("saved to")
         browser.close()
         wait_until(lambda: lobby.count == 0)
     assert wrong == []
@@ -93,14 +96,14 @@ def play_with_the_mouse(page: Page) -> list[np.ndarray]:
         assert apart <= NEAR_PX
     page.mouse.up()
     page.keyboard.press("Space")
-    page.wait_for_function("document.getElementById('play').textContent === 'Play'")
+    expect(page.locator("#play")).to_have_text("Play")
     return seen
 
 
 def branch(page: Page) -> None:
     """Goes back to frame 40, drives on from there with the keys, and pauses."""
     page.locator("#line").fill("40")
-    page.wait_for_function("document.getElementById('frame').textContent.startsWith('40 /')")
+    expect(page.locator("#frame")).to_have_text(re.compile("^40 /"))
     before = picture(page, "#dream")
     assert page.locator("#play").text_content() == "Branch here"
     page.locator("#screen").focus()
@@ -108,7 +111,7 @@ def branch(page: Page) -> None:
         page.keyboard.press("ArrowRight")
     wait_for_frame(page, 46)
     page.keyboard.press("Space")
-    page.wait_for_function("document.getElementById('play').textContent === 'Play'")
+    expect(page.locator("#play")).to_have_text("Play")
     assert int(page.locator("#line").get_attribute("max") or 0) < HELD_FRAMES * len(PLACES)
     after = picture(page, "#dream")
     assert pusher(after)[0] > pusher(before)[0]
