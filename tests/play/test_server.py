@@ -86,7 +86,12 @@ def test_a_game(address: str) -> None:
 
 
 WRONG = ["no json", "[]", b"\x00", "[" * 30000, '{"type": "dance"}', '{"type": "step", "action": "up"}']
-WRONG += ['{"type": "step", "action": [1]}', '{"type": "seek", "frame": 1.5}', '{"type": "seek", "frame": 9}']
+WRONG += [
+    '{"type": "step", "action": [1]}',
+    '{"type": "step", "action": [1' + 400 * "0" + ", 1]}",
+    '{"type": "seek", "frame": 1.5}',
+    '{"type": "seek", "frame": 9}',
+]
 WRONG += ['{"type": "step", "action": [1e999, 0]}', '{"type": "start", "number": 99999999999}', '{"type": "dataset"}']
 
 

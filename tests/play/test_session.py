@@ -170,6 +170,20 @@ def test_what_is_saved_can_be_read_and_goes_on(model: WorldModel, tmp_path: Path
     assert [save_clip(played, tmp_path).name for _ in range(2)] == ["clip_0001.mp4", "clip_0002.mp4"]
 
 
+def test_so_many_takes_are_kept_and_can_be_saved(model: WorldModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "MAX_TAKES", 1)
+    played = game(model)
+    played.step(ACTIONS[0])
+    played.seek(0)
+    played.step(ACTIONS[1])
+    played.seek(0)
+    with pytest.raises(InputError, match="save the session first"):
+        played.step(ACTIONS[2])
+    with pytest.raises(InputError, match="save the session first"):
+        played.start(1)
+    assert len(played.takes()) == 2
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -98,6 +98,6 @@ def _whole(message: dict[str, Any], key: str) -> int:
 def _action(value: Any) -> np.ndarray | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(type(number) in (int, float) for number in value):
+    if not isinstance(value, list) or not all(type(number) in (int, float) and abs(number) < 1e30 for number in value):
         raise InputError("action: wanted a list of numbers, or null for the policy's own")
     return np.array(value, np.float64).astype(np.float32)

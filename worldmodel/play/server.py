@@ -42,7 +42,7 @@ def make_app(lobby: Lobby) -> Starlette:
         lobby.close()
 
     async def page(request: Request) -> Response:
-        headers = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "no-cache"}
+        headers = {"Content-Security-Policy": "default-src 'self'; img-src 'self' data:", "Cache-Control": "no-cache"}
         return FileResponse(PAGE / "index.html", headers=headers)
 
     async def play(socket: WebSocket) -> None:
@@ -90,7 +90,7 @@ async def _converse(socket: WebSocket, lobby: Lobby, session: Session) -> None:
         except KeyError:  # a binary message
             text = ""
         try:
-            answer = await _answer(lobby, session, protocol.read_message(text))
+            answer = await _answer(lobby, session, protocol.read_message(text or ""))
         except InputError as error:
             answer = {"type": "error", "message": " ".join(str(error).split())}
         if isinstance(answer, bytes):

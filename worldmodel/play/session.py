@@ -18,6 +18,7 @@ from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
 
 CONTEXT_FRAMES = 4  # shown to a dream that starts from a recording
 MAX_FRAMES = 1500  # on one time line; two minutes and a half at 10 frames/s
+FILM_FRAMES = 600  # in a clip, so that drawing it stays within some 250 MB
 MAX_TAKES = 100  # set aside in one session
 MAX_STEPS = 16  # Euler steps
 EXECUTE = 8  # actions of a policy's chunk that are carried out before the next plan
@@ -111,6 +112,7 @@ class Session:
         if number < 0:
             raise InputError(f"start {number}, wanted 0 or more")
         if hasattr(self, "line"):
+            self._check_room()
             self._set_aside()
         self.number, self._plan = number, []
         if self.source is not None:
@@ -180,12 +182,13 @@ class Session:
         self._takes = [other for other in self._takes if other is not take]
 
     def film(self) -> UInt8[np.ndarray, "t height width 3"]:
-        """Draws the whole time line: dream, real and difference beside each other."""
-        dream = np.stack([moment.dream for moment in self.line.moments])
+        """Draws the time line, the last `FILM_FRAMES` of it: dream, real and difference beside each other."""
+        moments = self.line.moments[-FILM_FRAMES:]
+        dream = np.stack([moment.dream for moment in moments])
         title = f"start {self.number}"
         if self.real is None:
             return films_beside([("dream", dream)], title=title)
-        real = np.stack([moment.real for moment in self.line.moments if moment.real is not None])
+        real = np.stack([moment.real for moment in moments if moment.real is not None])
         columns = [("dream", dream), ("real", real), (f"difference x{DIFFERENCE_GAIN}", difference(real, dream))]
         return films_beside(columns, title=title)
 
@@ -202,6 +205,7 @@ class Session:
 
     def _branch(self) -> None:
         at = self.line.at
+        self._check_room()
         self._set_aside()
         self._dream.rewind(at)
         if self.real is not None:
@@ -209,13 +213,15 @@ class Session:
         del self.line.moments[at + 1 :]
         self.line.unsaved_from = at
 
+    def _check_room(self) -> None:
+        if len(self._takes) >= MAX_TAKES:
+            raise InputError(f"{MAX_TAKES} takes are not saved yet: save the session first")
+
     def _set_aside(self) -> None:
         """Keeps what is new on the time line as a take."""
         first = self.line.unsaved_from
         if len(self.line.moments) - first < 2:
             return
-        if len(self._takes) >= MAX_TAKES:
-            raise InputError(f"{MAX_TAKES} takes are not saved yet: save the session first")
         self._takes.append(self._episode(self.line.moments[first:]))
 
     def _episode(self, moments: list[Moment]) -> Episode:
