@@ -37,11 +37,14 @@ def picture(page: Page, canvas: str) -> np.ndarray:
 
 
 def pusher(frame: np.ndarray) -> np.ndarray:
-    """The middle of the blue disc, x and y in px."""
+    """The middle of the bluest disc, x and y in px; a long dream may have paler ones too."""
     weight = np.clip(frame[..., 2] - frame[..., 0] - BLUER, 0, None)
     assert weight.sum() > 0, "no pusher to be seen"
-    rows, columns = np.mgrid[: frame.shape[0], : frame.shape[1]] + 0.5
-    return np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
+    around = sum(np.roll(weight, (down, right), (0, 1)) for down in range(-2, 3) for right in range(-2, 3))
+    middle = np.array(np.unravel_index(np.argmax(around), weight.shape))
+    rows, columns = np.mgrid[: frame.shape[0], : frame.shape[1]]
+    weight[np.maximum(abs(rows - middle[0]), abs(columns - middle[1])) > 3] = 0
+    return np.array([((columns + 0.5) * weight).sum(), ((rows + 0.5) * weight).sum()]) / weight.sum()
 
 
 def wait_for_frame(page: Page, number: int) -> None:

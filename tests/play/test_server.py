@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -156,17 +157,18 @@ def test_twenty_of_whom_half_vanish_leave_nothing(tmp_path: Path) -> None:
             client.recv(), client.recv(), ask(client, STEP)
         wait_until(lambda: place.lobby.count == 0)
         threads, files = threading.active_count(), open_files()
-        clients = [visit(address) for _ in range(20)]
-        for index, client in enumerate(clients):
-            if index % 4 < 3:  # the others do not even wait for the greeting
-                client.recv(), client.recv()
-            client.send(json.dumps(STEP))
-            if index % 2:
-                client.close()
-            else:
-                vanish(client)
+        with ExitStack() as stack:
+            clients = [stack.enter_context(visit(address)) for _ in range(20)]
+            for index, client in enumerate(clients):
+                if index % 4 < 3:  # the others do not even wait for the greeting
+                    client.recv(), client.recv()
+                client.send(json.dumps(STEP))
+                if index % 2:
+                    client.close()
+                else:
+                    vanish(client)
         wait_until(lambda: place.lobby.count == 0)
-        del client, clients
+        del client, clients, stack
         wait_until(lambda: gc.collect() >= 0 and all(seen() is None for seen in place.sessions))
         wait_until(lambda: threading.active_count() <= threads)
         wait_until(lambda: open_files() <= files)
