@@ -255,7 +255,7 @@ $("steps").oninput = () => { $("steps-value").value = $("steps").value; };
 $("speed").oninput = () => { due = 0; showSpeed(); };
 
 $("screen").onpointerdown = (event) => {
-  $("screen").focus();
+  $("screen").focus({ preventScroll: true });  // the pointer is where the picture is now
   $("screen").setPointerCapture(event.pointerId);
   point(event);
   takeOver();
