@@ -233,7 +233,7 @@ const seek = (frame) => { setPlaying(false); ask({ type: "seek", frame: Math.min
 const start = (number) => { setPlaying(false); say(`Start ${number}.`); ask({ type: "start", number }); };
 const save = (type, words) => { setPlaying(false); say(words); ask({ type }); };
 const commands = {
-  " ": () => setPlaying(!playing),
+  " ": () => { setPlaying(!playing); if (!playing) say("Paused."); },
   "[": () => seek(shown.at - 1),
   "]": () => seek(shown.at + 1),
   n: () => start(shown.number + 1),
