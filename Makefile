@@ -9,6 +9,8 @@
 PYTHON ?= python3.12
 # torch.compile builds its kernels with g++ when a model is trained; everything else comes with the wheels.
 SYSTEM_PACKAGES ?= g++
+# The test of the play page drives a browser. Where there is none that can be installed so (Ubuntu's is a snap), it is skipped.
+BROWSER_PACKAGE := $(shell . /etc/os-release 2>/dev/null; test "$$ID" = debian && echo chromium-headless-shell)
 BIN := .venv/bin
 SYNCED := .venv/.synced
 
@@ -18,6 +20,7 @@ SYNCED := .venv/.synced
 demo: setup
 	$(BIN)/worldmodel demo --output outputs/demo
 
+test: SYSTEM_PACKAGES += $(BROWSER_PACKAGE)
 test: setup
 	$(BIN)/pytest
 

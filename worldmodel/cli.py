@@ -12,9 +12,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from worldmodel.commands import collect, convert, data, demo, evaluate, info, label, rollout, train
+from worldmodel.commands import collect, convert, data, demo, evaluate, info, label, play, rollout, train
 
-COMMANDS = (demo, train, rollout, evaluate, collect, convert, data, info, label)
+COMMANDS = (demo, play, train, rollout, evaluate, collect, convert, data, info, label)
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
 DISK_FULL = os.strerror(errno.ENOSPC)
 USER_ERROR, INTERRUPTED = 2, 130
@@ -27,6 +27,7 @@ EXAMPLES = """\
 first steps:
   worldmodel demo              dream and act with the shipped checkpoint
   worldmodel run tiny          a whole recipe on tiny data, from nothing to a report
+  worldmodel play              drive the dream live in a browser
   worldmodel info pusht        what a checkpoint, a data set or 'envs' holds
   worldmodel COMMAND --help    one command, with examples
 """

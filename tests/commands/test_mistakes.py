@@ -16,7 +16,7 @@ from tests.data.making import write_hdf5
 from worldmodel import cli
 from worldmodel.types import InputError
 
-COMMANDS = ("demo", "run", "train", "rollout", "eval", "collect", "convert", "data", "info", "label")
+COMMANDS = ("demo", "play", "run", "train", "rollout", "eval", "collect", "convert", "data", "info", "label")
 
 # Help.
 
