@@ -16,7 +16,7 @@ from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.types import InputError
 
-STAGES = ("tokenizer", "pretrain", "midtrain", "finetune")
+STAGES = ("tokenizer", "pretrain", "midtrain", "finetune", "distill")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class RecipeConfig:
         tokenizer_licence: of its weights, for the model card; that of "taef2" is known.
         model: shape of the network.
         datasets: by name.
-        stages: by name, in the order tokenizer, pretrain, midtrain, finetune; each goes on from the one before.
+        stages: by name, in the order of `STAGES`; each goes on from the one before.
         evaluation: what is measured at the end.
         init: checkpoint to start from (a tokenizer stage is then optional), or None; its tokenizer comes along.
         wandb: "off", "offline" or "online".
@@ -202,6 +202,8 @@ class RecipeConfig:
             raise InputError(f"stages: found {', '.join(unknown) or 'none'}, wanted some of {', '.join(STAGES)}")
         if list(self.stages) != [stage for stage in STAGES if stage in self.stages]:
             raise InputError(f"stages: found the order {', '.join(self.stages)}, wanted {', '.join(STAGES)}")
+        if "distill" in self.stages and not self.model.backbone.shortcut:
+            raise InputError("stages.distill: found model.backbone.shortcut false, wanted true")
         if not self.datasets:
             raise InputError("datasets: found none, wanted at least one")
         if self.wandb not in ("off", "offline", "online"):

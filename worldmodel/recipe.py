@@ -117,12 +117,20 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
         model.tokenizer.load_state_dict(tokenizer.state_dict())
     if config.init is not None:
         first = checkpoint.load(config.init)
-        if as_dict(first.config) | {"objective": None} != as_dict(shape) | {"objective": None}:
+        if _comparable(first.config, shape) != _comparable(shape, shape):
             raise InputError(f"{config.init}: its shape differs from this run's model, wanted the same")
-        model.load_state_dict(first.state_dict())
+        # What is new to it (the clock of large steps) keeps the values that it starts from.
+        model.load_state_dict(model.state_dict() | first.state_dict())
     model.requires_grad_(True)
     model.tokenizer.requires_grad_("tokenizer" in config.stages)
     return model
+
+
+def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldModelConfig:
+    """The shape of a checkpoint without what may differ from that of a run which begins with it."""
+    backbone = replace(config.backbone, shortcut=config.backbone.shortcut or wanted.backbone.shortcut)
+    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps")}
+    return replace(config, backbone=backbone, **free)
 
 
 def _shape(config: RecipeConfig, tokenizer: FrameTokenizer | None) -> WorldModelConfig:
@@ -169,8 +177,9 @@ def train_stage(
     else:
         encoded = [in_latent_time(dataset, model.tokenizer.eval(), output / "cache") for dataset in recordings]
         samplers = _samplers(model, config, stage, encoded, train)
-        module = BackboneStage(model, stage, config.seed, actions_known=name != "pretrain")
-        validate = ValidateDreams(model, recordings, held, actions_known=name != "pretrain")
+        known, distill = name != "pretrain", name == "distill"
+        module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
+        validate = ValidateDreams(model, recordings, held, actions_known=known)
         stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
         frames = stage.batch * stage.window * model.frames_per_latent
         fit(module, stream, validate, config, folder, name, frames)

@@ -121,15 +121,18 @@ class BackboneStage(Stage):
         config: of the stage.
         seed: of the run.
         actions_known: False for pretraining on video.
+        distill: learn large denoising steps from small ones of the averaged weights.
 
     Raises:
         InputError: augmentation for a body whose actions are no places in the picture.
     """
 
-    def __init__(self, model: WorldModel, config: StageConfig, seed: int, *, actions_known: bool) -> None:
+    def __init__(
+        self, model: WorldModel, config: StageConfig, seed: int, *, actions_known: bool = True, distill: bool = False
+    ) -> None:
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
-        self.actions_known = actions_known
+        self.actions_known, self.distill = actions_known, distill
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
             check_bodies(self._bodies)
@@ -137,7 +140,14 @@ class BackboneStage(Stage):
         self._act = torch.compile(self._act_loss, dynamic=False) if config.compile else self._act_loss
 
     def _dream_loss(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        losses = dream_loss(self.network, batch, self.objective, actions_known=self.actions_known)  # pyright: ignore
+        teacher = self.average if self.distill else None
+        losses = dream_loss(
+            self.network,  # pyright: ignore[reportArgumentType]
+            batch,
+            self.objective,
+            actions_known=self.actions_known,
+            teacher=teacher,  # pyright: ignore[reportArgumentType]
+        )
         return losses, total(losses, self.objective)
 
     def _act_loss(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:

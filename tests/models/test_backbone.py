@@ -5,7 +5,8 @@ import torch
 
 from tests.models import tiny
 from worldmodel.models.backbone import BackboneConfig, Inputs
-from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, stack_history, total
+from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
+from worldmodel.models.prediction import stack_history
 from worldmodel.models.sampling import clean_inputs
 from worldmodel.types import InputError
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from tests.models import tiny
 from worldmodel.models.backbone import Backbone
 from worldmodel.models.flow import euler_step
-from worldmodel.models.objective import predict
 from worldmodel.models.planning import act
+from worldmodel.models.prediction import predict
 from worldmodel.models.sampling import Rollout, clean_inputs, infer_actions
 
 VARIANCE = 0.05

@@ -45,6 +45,7 @@ class BackboneConfig:
         fourier_bands: frequencies for actions and states (0: raw numbers).
         relative_points: show every token the action's point relative to its own centre.
         time_attention: "all" tokens of past frames, or only the same "position".
+        shortcut: told the size of the denoising step, so that it can be distilled to a few large ones.
     """
 
     width: int = 192
@@ -62,6 +63,7 @@ class BackboneConfig:
     fourier_bands: int = 6
     relative_points: bool = True
     time_attention: str = "all"
+    shortcut: bool = False
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -93,6 +95,7 @@ class Inputs:
         state_known: False puts the learned null in place of the state.
         chunk: noisy actions to come after each frame, or None; r independent draws that do not see each other.
         chunk_clock: flow time of each chunk.
+        step_size: size of the denoising step that is taken from each frame, None or 0 where it is small.
     """
 
     latents: Float[Tensor, "b t h w c"]
@@ -107,6 +110,7 @@ class Inputs:
     state_known: Bool[Tensor, "b t"] | None = None
     chunk: Float[Tensor, "b t r k a"] | None = None
     chunk_clock: Float[Tensor, "b t r"] | None = None
+    step_size: Float[Tensor, "b t"] | None = None
 
     def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
         return replace(self, latents=latents, clock=clock)
@@ -125,9 +129,13 @@ class Outputs:
 class Clock(nn.Module):
     """Embeds flow times."""
 
-    def __init__(self, d: int) -> None:
+    def __init__(self, d: int, *, zero: bool = False) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(fourier_size(1, 5), d), nn.SiLU(), nn.Linear(d, d))
+        last = nn.Linear(d, d)
+        if zero:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        self.mlp = nn.Sequential(nn.Linear(fourier_size(1, 5), d), nn.SiLU(), last)
 
     def forward(self, clock: Float[Tensor, "*b"]) -> Float[Tensor, "*b d"]:
         return self.mlp(fourier_features(2.0 * clock.unsqueeze(-1) - 1.0, 5))
@@ -155,6 +163,8 @@ class Backbone(nn.Module):
         self.action_add = nn.Linear(d, d, bias=False)
         self.state_in = EmbodimentMLP(bodies, self.state_size, d, config.fourier_bands)
         self.clock, self.action_clock = Clock(d), Clock(d)
+        if config.shortcut:
+            self.step_clock = Clock(d, zero=True)
         self._init_points(embodiments, d)
         part = self.action_size * config.chunk // config.chunk_tokens
         self.chunk_in = EmbodimentMLP(bodies, part, d, config.fourier_bands)
@@ -212,7 +222,7 @@ class Backbone(nn.Module):
         if inputs.chunk is not None:
             assert inputs.chunk_clock is not None
             x = torch.cat([x, self.embed_chunk(inputs.chunk, inputs.chunk_clock, inputs.embodiment)], 2)
-        modulation = self.modulation(self.clock(inputs.clock)).unflatten(-1, (6, -1))
+        modulation = self.condition(inputs.clock, inputs.step_size)
         over_time = {
             "window": self.config.act_window if acting else self.config.window,
             "per_position": self.config.time_attention == "position",
@@ -222,6 +232,13 @@ class Backbone(nn.Module):
         for layer in self.layers:
             x = layer(x, modulation, n, **(over_time if layer.over_time else in_space))
         return self.read(self.norm(x), inputs)
+
+    def condition(self, clock: Float[Tensor, "*b"], step_size: Float[Tensor, "*b"] | None) -> Float[Tensor, "*b 6 d"]:
+        """How layers are shifted, scaled and gated at a flow time, for a denoising step of some size."""
+        embedded = self.clock(clock)
+        if self.config.shortcut:
+            embedded = embedded + self.step_clock(torch.zeros_like(clock) if step_size is None else step_size)
+        return self.modulation(embedded).unflatten(-1, (6, -1))
 
     def embed_chunk(
         self, chunk: Float[Tensor, "b t r k a"], clock: Float[Tensor, "b t r"], embodiment: Int64[Tensor, "b"]

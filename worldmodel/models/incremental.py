@@ -46,7 +46,7 @@ class IncrementalBackbone:
         self._noisy_in = (
             backbone.patch_in.weight.unflatten(1, (config.patch**2, -1))[:, :, :cell].flatten(1).contiguous()
         )
-        self._modulations: dict[float, Tensor] = {}
+        self._modulations: dict[tuple[float, float], Tensor] = {}
         self._layers = self._all_layers
 
     def compile(self) -> None:
@@ -66,10 +66,10 @@ class IncrementalBackbone:
         return self.backbone.embed(inputs.with_latents(torch.zeros_like(inputs.latents), inputs.clock)).squeeze(1)
 
     def denoise(
-        self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"], time: float
+        self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"], time: float, step_size: float = 0.0
     ) -> Float[Tensor, "b y x c"]:
         """What the backbone says of noisy latents at a flow time; ``tokens`` are those of `prepare`."""
-        x = self._run(self._show(tokens, latents), time, slice(0, self.spatial))
+        x = self._run(self._show(tokens, latents), time, slice(0, self.spatial), step_size)
         return self.backbone.read_latents(x.unsqueeze(1)).squeeze(1)
 
     def denoise_jointly(self, inputs: Inputs, time: float) -> Outputs:
@@ -113,9 +113,11 @@ class IncrementalBackbone:
         cells = rearrange(latents, "b (h p) (w q) c -> b (h w) (p q c)", p=p, q=p)
         return torch.cat([tokens[:, : self.spatial] + F.linear(cells, self._noisy_in), tokens[:, self.spatial :]], 1)
 
-    def _run(self, x: Float[Tensor, "b n d"], time: float, wanted: slice) -> Float[Tensor, "b _ d"]:
+    def _run(
+        self, x: Float[Tensor, "b n d"], time: float, wanted: slice, step_size: float = 0.0
+    ) -> Float[Tensor, "b _ d"]:
         """All layers and the last norm; the last layer only for the tokens that are ``wanted``."""
-        return self._layers(x, self._modulation(time), wanted)
+        return self._layers(x, self._modulation(time, step_size), wanted)
 
     def _all_layers(self, x: Tensor, modulations: Tensor, wanted: slice) -> Tensor:
         over_time, last = 0, len(self.backbone.layers) - 1
@@ -124,14 +126,15 @@ class IncrementalBackbone:
             over_time += layer.over_time
         return self.backbone.norm(x)
 
-    def _modulation(self, time: float) -> Tensor:
+    def _modulation(self, time: float, step_size: float) -> Tensor:
         """Shift, 1 + scale and gate of every layer at a flow time: (layers, 6, d)."""
-        if time not in self._modulations:
-            shared = self.backbone.modulation(self.backbone.clock(torch.tensor(time, device=self.frames.device)))
-            table = torch.stack([layer.offset for layer in self.backbone.layers]) + shared.unflatten(0, (6, -1))
+        if (time, step_size) not in self._modulations:
+            clocks = (torch.tensor(value, device=self.frames.device) for value in (time, step_size))
+            shared = self.backbone.condition(*clocks)
+            table = torch.stack([layer.offset for layer in self.backbone.layers]) + shared
             table[:, [1, 4]] += 1.0
-            self._modulations[time] = table
-        return self._modulations[time]
+            self._modulations[time, step_size] = table
+        return self._modulations[time, step_size]
 
     def _layer(self, layer: Layer, x: Tensor, modulation: Tensor, over_time: int, wanted: slice) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation

@@ -8,15 +8,17 @@ Sources: Chen et al. 2024 "Diffusion forcing" (a clock per frame); Zhu et al. 20
 clock for actions); Li & He 2025 "Back to basics" (predicting the data, not the velocity).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional as F
 
-from worldmodel.models.backbone import Backbone, Inputs, Outputs
-from worldmodel.models.flow import around, interpolate, sample_times
+from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.flow import interpolate, sample_times
+from worldmodel.models.prediction import predict, stack_history
+from worldmodel.models.shortcut import sample_steps, shortcut_target
 from worldmodel.types import Batch
 
 
@@ -39,6 +41,7 @@ class ObjectiveConfig:
         state_share: share of act rows that see the state.
         inverse: share of act rows whose past actions are noisy and predicted; the others plan, past actions unknown.
         chunk_draws: noisy versions of the chunk that are denoised after every frame of one pass.
+        shortcuts: share of dream rows that learn large denoising steps, when a model is distilled.
     """
 
     video: float = 0.15
@@ -54,24 +57,7 @@ class ObjectiveConfig:
     state_share: float = 0.7
     inverse: float = 0.25
     chunk_draws: int = 4
-
-
-def stack_history(latents: Float[Tensor, "b t h w c"], count: int) -> tuple[Tensor, Tensor]:
-    """The ``count`` frames before each one, newest first over channels (zeros where there is none), and their mask."""
-    b, t = latents.shape[:2]
-    past = [F.pad(latents[:, : max(t - age, 0)], (0, 0) * 3 + (min(age, t), 0)) for age in range(1, count + 1)]
-    mask = torch.arange(t, device=latents.device)[:, None] >= torch.arange(1, count + 1, device=latents.device)
-    history = torch.cat(past, -1) if past else latents[..., :0]
-    return history, mask.float().expand(b, -1, -1)
-
-
-def predict(backbone: Backbone, inputs: Inputs, skip_variance: float) -> Outputs:
-    """Runs the backbone; its latents are corrections of the best guess around the frame before (`flow.around`)."""
-    outputs = backbone(inputs)
-    if skip_variance > 0 and backbone.config.history:
-        prior = inputs.history[..., : inputs.latents.shape[-1]]
-        outputs.latents = outputs.latents + around(inputs.latents, prior, inputs.clock, skip_variance)
-    return outputs
+    shortcuts: float = 0.5
 
 
 @torch.no_grad()
@@ -84,7 +70,10 @@ def _own_context(backbone: Backbone, inputs: Inputs, context: Tensor, own: Tenso
     clock[:, 0] = 1.0
     first = (clock == 1.0)[..., None, None, None]
     noise = torch.where(first, context, torch.randn_like(context))
-    dreamed = predict(backbone, inputs.with_latents(noise, clock), config.skip_variance).latents
+    size = None if inputs.step_size is None else 1.0 - clock
+    dreamed = predict(
+        backbone, replace(inputs, latents=noise, clock=clock, step_size=size), config.skip_variance
+    ).latents
     return torch.where(own[..., None, None, None] & ~first, dreamed, context)
 
 
@@ -115,8 +104,62 @@ def change_weights(latents: Tensor, changed_weight: float, patch: int) -> Tensor
     return F.pad(1.0 + (changed_weight - 1.0) * changed, (0, 0, 0, 0, 1, 0))
 
 
+@dataclass
+class Dreams:
+    """A dream batch: what the network sees, and what it is asked for."""
+
+    inputs: Inputs
+    shown: Bool[Tensor, "b t"]  # the action that led here is given
+    invented: Bool[Tensor, "b t"]  # it is to be predicted
+
+
+def _dreams(
+    backbone: Backbone, batch: Batch, config: ObjectiveConfig, *, actions_known: bool, shortcuts: bool
+) -> Dreams:
+    z = batch.latents
+    assert z is not None
+    b, t = z.shape[:2]
+    context = _context(z, config)
+    history, history_mask = stack_history(context, backbone.config.history)
+    clock = sample_times((b, t), config.noise_share).to(z.device)
+    clean = torch.rand(b, t, device=z.device) < config.clean_share
+    clean[:, 0] = True
+    actions, known = _led_here(batch.actions, t), _led_here(batch.action_mask, t)
+    noise = torch.randn_like(z)
+    mode = torch.rand(b, 1, device=z.device)
+    joint = (mode < config.joint).expand(b, t)
+    shown = known & (mode >= config.joint + config.video).expand(b, t) & actions_known
+    action_clock = torch.where(joint, sample_times((b, t), config.noise_share).to(z.device), 1.0)
+    noisy_actions = torch.where(
+        joint.unsqueeze(-1), interpolate(torch.randn_like(actions), actions, action_clock), actions
+    )
+    size = None
+    if shortcuts:
+        size, times = (x.to(z.device) for x in sample_steps((b, t)))
+        size = torch.where(_rows(b, t, config.shortcuts, z.device) & ~joint & ~clean, size, 0.0)
+        clock = torch.where(size > 0, times, clock)
+    clock = torch.where(clean, 1.0, clock)
+    noisy = torch.where(clean[..., None, None, None], context, interpolate(noise, z, clock))
+    invented = joint & known & actions_known
+    inputs = Inputs(
+        noisy, history, history_mask, clock, noisy_actions, action_clock, shown | invented, batch.embodiment
+    )
+    inputs.step_size = size
+    if config.own_history > 0 and actions_known:
+        given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
+        own = _rows(b, t, config.own_history, z.device) & given
+        context = _own_context(backbone, inputs, context, own, config)
+        inputs.history, _ = stack_history(context, backbone.config.history)
+    return Dreams(inputs, shown, invented)
+
+
 def dream_loss(
-    backbone: Backbone, batch: Batch, config: ObjectiveConfig, *, actions_known: bool = True
+    backbone: Backbone,
+    batch: Batch,
+    config: ObjectiveConfig,
+    *,
+    actions_known: bool = True,
+    teacher: Backbone | None = None,
 ) -> dict[str, Tensor]:
     """Errors of frames, jointly dreamed actions and readout on one dream batch.
 
@@ -125,42 +168,22 @@ def dream_loss(
         batch: windows with latents.
         config: noise levels and weights.
         actions_known: False hides all actions (pretraining on video).
+        teacher: where given, the network learns large denoising steps from its small ones (`shortcut_target`).
     """
     z = batch.latents
     assert z is not None
-    b, t = z.shape[:2]
-    context = _context(z, config)
-    history, history_mask = stack_history(context, backbone.config.history)
-    clock = sample_times((b, t), config.noise_share).to(z.device)
-    clock = torch.where(torch.rand(b, t, device=z.device) < config.clean_share, 1.0, clock)
-    clock[:, 0] = 1.0
-    noisy = torch.where((clock == 1.0)[..., None, None, None], context, interpolate(torch.randn_like(z), z, clock))
-
-    actions = _led_here(batch.actions, t)
-    known = _led_here(batch.action_mask, t)
-    mode = torch.rand(b, 1, device=z.device)
-    joint = (mode < config.joint).expand(b, t)
-    shown = known & (mode >= config.joint + config.video).expand(b, t) if actions_known else torch.zeros_like(known)
-    action_clock = torch.where(joint, sample_times((b, t), config.noise_share).to(z.device), 1.0)
-    noisy_actions = torch.where(
-        joint.unsqueeze(-1), interpolate(torch.randn_like(actions), actions, action_clock), actions
-    )
-    predict_actions = joint & known & actions_known
-    inputs = Inputs(
-        noisy, history, history_mask, clock, noisy_actions, action_clock, shown | predict_actions, batch.embodiment
-    )
-    if config.own_history > 0 and actions_known:
-        given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
-        own = _rows(b, t, config.own_history, z.device) & given
-        context = _own_context(backbone, inputs, context, own, config)
-        inputs.history, _ = stack_history(context, backbone.config.history)
+    dreams = _dreams(backbone, batch, config, actions_known=actions_known, shortcuts=teacher is not None)
+    inputs = dreams.inputs
     outputs = predict(backbone, inputs, config.skip_variance)
+    target = z if teacher is None else shortcut_target(teacher, inputs, z, config.skip_variance)
     weights = change_weights(z, config.changed_weight, backbone.config.patch)
-    weights = weights * ((clock < 1.0) & (torch.arange(t, device=z.device) > 0))[..., None, None]
-    error = (outputs.latents - z).square().mean(-1)
+    later = torch.arange(z.shape[1], device=z.device) > 0
+    weights = weights * ((inputs.clock < 1.0) & later)[..., None, None]
+    error = (outputs.latents - target).square().mean(-1)
     losses = {"frames": (error * weights).sum() / weights.sum().clamp_min(1e-6)}
-    losses["joint"] = _masked((outputs.actions - actions).square().mean(-1), predict_actions)
-    losses.update(_readout_loss(outputs.readout, batch, shown))
+    true = _led_here(batch.actions, z.shape[1])
+    losses["joint"] = _masked((outputs.actions - true).square().mean(-1), dreams.invented)
+    losses.update(_readout_loss(outputs.readout, batch, dreams.shown))
     return losses
 
 

@@ -56,7 +56,7 @@ def plan(
     backbone: Backbone, sight: Sight, embodiment: Int64[Tensor, "b"], noise: Float[Tensor, "b k a"], steps: int
 ) -> Float[Tensor, "b k a"]:
     """Denoises a chunk in Euler steps."""
-    shared = backbone.modulation(backbone.clock(torch.ones((), device=noise.device))).unflatten(0, (6, -1))
+    shared = backbone.condition(torch.ones((), device=noise.device), None)
     cos, sin = rotary_tables(
         torch.tensor([sight.frame], device=noise.device), backbone.config.width // backbone.config.heads
     )

@@ -14,7 +14,8 @@ from torch import Tensor
 from worldmodel.models.backbone import Backbone, Inputs
 from worldmodel.models.flow import around, denoise, euler_step, time_schedule
 from worldmodel.models.incremental import IncrementalBackbone
-from worldmodel.models.objective import stack_history
+from worldmodel.models.prediction import stack_history
+from worldmodel.models.shortcut import step_size
 
 
 class Rollout:
@@ -70,8 +71,10 @@ class Rollout:
         noise = self._noise(self.past.shape[2:])
         tokens = self.network.prepare(self._inputs(noise, action))
 
+        size = step_size(steps)
+
         def estimate(frame: Tensor, time: float) -> Tensor:
-            return self.network.denoise(tokens, frame, time) + self._guess(frame, time)
+            return self.network.denoise(tokens, frame, time, size) + self._guess(frame, time)
 
         frame = denoise(noise, estimate, steps)
         self._finish(tokens, frame)
