@@ -286,13 +286,14 @@ class WorldModel(nn.Module):
         )
         return self._denormalise(chunk, body)
 
-    def rollout(self, batch: int, *, embodiment: str | None = None, seed: int = 0) -> Rollout:
+    def rollout(self, batch: int, *, embodiment: str | None = None, seed: int | Sequence[int] = 0) -> Rollout:
         """A fresh rollout on latents for ``batch`` dreams; the building block of everything above.
 
-        Its actions are normalised, and grouped where a latent spans several frames.
+        Its actions are normalised, and grouped where a latent spans several frames. Every dream has a seed of its own,
+        given or derived from the one.
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
-        seeds = np.random.SeedSequence(seed).generate_state(batch).tolist()
+        seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
         return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:

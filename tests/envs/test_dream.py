@@ -1,0 +1,144 @@
+"""The dream as an environment, on a tiny model with random weights."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import envs  # noqa: F401  (registers the ids)
+from envs.dream import Dream, DreamVectorEnv
+from tests.models import tiny
+from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.types import Episode, InputError
+
+RNG = np.random.default_rng(0)
+STARTS = [
+    (RNG.integers(0, 256, (3, 32, 64, 3), dtype=np.uint8), RNG.random((2, 2), dtype=np.float32)) for _ in range(5)
+]
+
+
+def make(num_envs: int = 3, **options: Any) -> DreamVectorEnv:
+    return DreamVectorEnv(num_envs, checkpoint=tiny.model(), **{"starts": STARTS, "max_steps": 4, **options})
+
+
+def actions(env: DreamVectorEnv, steps: int) -> list[np.ndarray]:
+    env.action_space.seed(0)
+    return [env.action_space.sample() for _ in range(steps)]
+
+
+def test_episodes_end_and_begin_anew_at_the_next_step() -> None:
+    env = make()
+    observation, _ = env.reset(seed=0)
+    assert observation["pixels"].shape == (3, 32, 64, 3)
+    for number, action in enumerate(actions(env, 12)):
+        observation, reward, terminated, truncated, info = env.step(action)
+        assert env.observation_space.contains(observation)
+        assert reward.shape == info["is_success"].shape == (3,)
+        if not terminated.any():
+            assert truncated.all() == (number % 5 == 3)
+        if number % 5 == 4 and truncated.sum() == 0:
+            assert any((observation["pixels"][0] == frames[-1]).all() for frames, _ in STARTS)
+
+
+def test_an_episode_follows_from_its_own_seed() -> None:
+    together, alone = make(3), make(1)
+    a, _ = together.reset(seed=[5, 6, 7])
+    b, _ = alone.reset(seed=[6])
+    np.testing.assert_array_equal(a["pixels"][1], b["pixels"][0])
+    for action in actions(together, 9):
+        a, reward_a, *_ = together.step(action)
+        b, reward_b, *_ = alone.step(action[1:2])
+        assert np.abs(a["pixels"][1].astype(int) - b["pixels"][0]).max() <= 1
+        np.testing.assert_allclose(reward_a[1], reward_b[0], atol=1e-4)
+
+
+def test_the_same_seed_dreams_the_same() -> None:
+    films = []
+    for env in (make(), make()):
+        env.reset(seed=3)
+        films.append([env.step(action)[0]["pixels"] for action in actions(env, 7)])
+    np.testing.assert_array_equal(*films)
+
+
+def test_some_may_be_reset_while_others_go_on() -> None:
+    env, other = make(max_steps=50), make(max_steps=50)
+    env.reset(seed=0)
+    other.reset(seed=0)
+    for action in actions(env, 3):
+        env.step(action)
+        other.step(action)
+    observation, _ = env.reset(options={"reset_mask": np.array([False, True, False])})
+    assert any((observation["pixels"][1] == frames[-1]).all() for frames, _ in STARTS)
+    action = actions(env, 1)[0]
+    a, b = env.step(action)[0]["pixels"], other.step(action)[0]["pixels"]
+    assert np.abs(a[[0, 2]].astype(int) - b[[0, 2]]).max() <= 1
+
+
+def test_success_ends_an_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make(2)
+    env.reset(seed=0)
+    monkeypatch.setattr("envs.dream.CERTAIN", 1e-30)
+    _, _, terminated, truncated, info = env.step(actions(env, 1)[0])
+    assert terminated.all()
+    assert not truncated.any()
+    assert info["is_success"].all()
+
+
+def test_gymnasium_approves_of_a_single_one() -> None:
+    env = gymnasium.make("worldmodel/Dream-v0", checkpoint=tiny.model(), starts=STARTS, disable_env_checker=True)
+    check_env(env.unwrapped, skip_render_check=True)
+    assert isinstance(env.unwrapped, Dream)
+    assert env.unwrapped.render().shape == (32, 64, 3)
+
+
+def test_gymnasium_makes_a_batch() -> None:
+    env = gymnasium.make_vec("worldmodel/Dream-v0", num_envs=2, checkpoint=tiny.model(), starts=STARTS)
+    env.reset(seed=0)
+    assert env.step(env.action_space.sample())[0]["pixels"].shape == (2, 32, 64, 3)
+    assert len(env.render()) == 2
+
+
+def test_it_begins_from_recordings(tmp_path) -> None:
+    writer = LeRobotWriter(tmp_path / "set", 10.0, tiny.ARM, height=32, width=64)
+    frames = RNG.integers(0, 256, (20, 32, 64, 3), dtype=np.uint8)
+    writer.add(
+        Episode(
+            frames={"pixels": frames},
+            actions=RNG.random((20, 2), dtype=np.float32),
+            action_mask=np.ones(20, bool),
+            fps=10.0,
+            embodiment="arm",
+            episode_id="0",
+            source="test",
+            licence="CC0-1.0",
+        )
+    )
+    writer.close()
+    env = make(2, starts=tmp_path / "set", context_frames=4)
+    assert {start[0].shape for start in env.starts} == {(4, 32, 64, 3)}
+    env.reset(seed=0)
+    env.step(actions(env, 1)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"starts": []}, "no start"),
+        ({"num_envs": 0}, "0 environments"),
+        ({"embodiment": "cat"}, "embodiment 'cat'"),
+        ({"starts": "nowhere/at/all"}, "nowhere/at/all"),
+    ],
+)
+def test_wrong_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make(**options)
+
+
+def test_wrong_actions_are_refused() -> None:
+    env = make()
+    env.reset(seed=0)
+    for wrong in (np.zeros((2, 2), np.float32), np.full((3, 2), np.nan, np.float32)):
+        with pytest.raises(InputError, match="actions: found shape"):
+            env.step(wrong)
