@@ -64,7 +64,8 @@ def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(tmp_p
     monkeypatch.setattr(sys, "argv", ["ablations", *words])
     ablations.main()
     told = capsys.readouterr().out
-    assert "base" in told and "tokenizer_8x" in told
+    assert "base" in told
+    assert "tokenizer_8x" in told
     monkeypatch.setattr(ablations, "run_trial", None)
     ablations.main()
     assert "tokenizer_8x" not in capsys.readouterr().out
