@@ -123,7 +123,8 @@ def show(results: dict[str, Any]) -> Table:
     sets = [key for key, value in next(iter(results.values())).items() if isinstance(value, dict)]
     table = Table("trial", "minutes", *(f"{name}: {measure}" for name in sets for measure in results["base"][name]))
     for name, result in results.items():
-        values = [f"{value:.2f}" for dataset in sets for value in result[dataset].values()]
+        measured = [value for dataset in sets for value in result[dataset].values()]
+        values = ["-" if value is None else f"{value:.2f}" for value in measured]
         table.add_row(name, f"{result['minutes']:.1f}", *values)
     return table
 

@@ -1,9 +1,14 @@
 """That the benchmarks run; what they find depends on the machine and is not judged here."""
 
-import numpy as np
+import sys
 
-from benchmarks import loader, policy, rollout, scenes
+import numpy as np
+import pytest
+
+from benchmarks import ablations, loader, policy, rollout, scenes
 from tests.models import tiny
+from tests.tiny_run import OVERRIDES
+from worldmodel.cli import main
 
 
 def test_every_loader_gives_batches(tmp_path, capsys, monkeypatch):
@@ -62,3 +67,27 @@ def test_policies_are_timed(capsys, monkeypatch):
     scores = {"mean_score": 0.5, "ci95": [0.4, 0.6], "ms_per_action": 1.0}
     policy.show({"latency": latency, "play": {"off": scores}})
     assert "imagining" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [*ablations.TRIALS, *ablations.TOKENIZERS, *ablations.LABELS])
+def test_a_trial_changes_what_its_name_says_and_trains_no_stage_without_need(name, tmp_path):
+    config = ablations.trial_config(name, "configs/pusht.yaml", tmp_path, [])
+    assert ("pretrain" in config.stages) == name.endswith("video_first")
+    base = ablations.trial_config("base", "configs/pusht.yaml", tmp_path, [])
+    assert (config == base) == (name in ("base", "window_8"))
+
+
+def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    assert main(["train", "configs/tiny.yaml", "--stage", "tokenizer", *OVERRIDES, "--output", str(run)]) == 0
+    steps = ["--stages.midtrain.steps", "2", "--stages.tokenizer.steps", "2", "--stages.midtrain.act_every", "2"]
+    only = ["--only", "tokenizer_8x", "--windows", "2", "--output", str(tmp_path / "trials")]
+    words = ["--config", "configs/tiny.yaml", "--run", str(run), *only, *OVERRIDES, *steps]
+    monkeypatch.setattr(sys, "argv", ["ablations", *words])
+    ablations.main()
+    told = capsys.readouterr().out
+    assert "base" in told
+    assert "tokenizer_8x" in told
+    monkeypatch.setattr(ablations, "run_trial", None)
+    ablations.main()
+    assert "tokenizer_8x" not in capsys.readouterr().out

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from tests.dot_world import DotSource
@@ -103,6 +104,15 @@ def test_losses_are_those_written_down(recipe, tmp_path):
     assert golden.keys() == losses.keys()
     for stage, values in losses.items():
         np.testing.assert_allclose(values, golden[stage], rtol=0.02, err_msg=stage)
+
+
+def test_a_machine_that_cannot_compile_is_told_how_to_go_on(recipe, monkeypatch):
+    def fail(*_: object) -> None:
+        raise torch._dynamo.exc.TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 ...")
+
+    monkeypatch.setattr("worldmodel.stages.TokenizerStage._train_both", fail)
+    with pytest.raises(InputError, match=r"stages.tokenizer.compile: .* \(No working C\+\+ compiler found\), wanted"):
+        run_recipe(load_config(str(recipe())), no_collect, no_evaluation)
 
 
 @pytest.mark.parametrize(("stage", "optimizer"), [("tokenizer", "adamw"), ("midtrain", "adamw"), ("midtrain", "muon")])

@@ -129,7 +129,7 @@ def fit(
         frames: frames per step, for frames/s.
 
     Raises:
-        InputError: ``last.ckpt`` is damaged or of another network.
+        InputError: ``last.ckpt`` is damaged or of another network, or the loss cannot be compiled here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(recipe))
@@ -165,6 +165,11 @@ def fit(
             if "Error(s) in loading state_dict" in str(error):
                 raise InputError(
                     f"{last}: belongs to another network, wanted the one of this run; remove {folder}"
+                ) from error
+            if isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(
+                    f"stages.{name}.compile: torch.compile failed here ({reason}), wanted false or a working compiler"
                 ) from error
             raise
     if isinstance(trainer.logger, WandbLogger):
