@@ -44,9 +44,9 @@ def lerobot_policies() -> dict[str, tuple[Chunk, int, int]]:
         "observation.image": PolicyFeature(FeatureType.VISUAL, (3, SIZE, SIZE)),
         "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
     }
-    features = {"input_features": inputs, "output_features": {"action": PolicyFeature(FeatureType.ACTION, (2,))}}
-    features |= {"device": "cpu", "pretrained_backbone_weights": None}
-    noise = {"noise_scheduler_type": "DDIM", "num_inference_steps": 10}
+    features: dict[str, Any] = {"input_features": inputs, "device": "cpu", "pretrained_backbone_weights": None}
+    features["output_features"] = {"action": PolicyFeature(FeatureType.ACTION, (2,))}
+    noise: dict[str, Any] = {"noise_scheduler_type": "DDIM", "num_inference_steps": 10}
     made = {
         "lerobot diffusion": DiffusionPolicy(DiffusionConfig(use_group_norm=True, **features)),
         "lerobot diffusion, 10 DDIM steps": DiffusionPolicy(DiffusionConfig(use_group_norm=True, **features, **noise)),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tests.models import tiny
 from worldmodel.models import sampling
-from worldmodel.models.backbone import BackboneConfig, Inputs, Outputs
+from worldmodel.models.backbone import Backbone, BackboneConfig, Inputs, Outputs
 from worldmodel.models.flow import euler_step
 from worldmodel.models.objective import ObjectiveConfig, dream_loss, total
 from worldmodel.models.sampling import Rollout, clean_inputs
@@ -17,13 +17,12 @@ from worldmodel.models.shortcut import SIZES, sample_steps, shortcut_target, ste
 CONFIG = replace(tiny.CONFIG, shortcut=True)
 
 
-class Shrink(nn.Module):
+class Shrink(Backbone):
     """Guesses that the data are a share of what it sees, and writes down which sizes of steps it was told."""
 
-    config = BackboneConfig(history=0)
-
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.config = BackboneConfig(history=0)
         self.told: list[list[float]] = []
 
     def forward(self, inputs: Inputs) -> Outputs:
@@ -42,7 +41,7 @@ def test_a_large_step_aims_at_the_end_of_two_half_steps() -> None:
     data, inputs = noisy_inputs()
     inputs.clock, inputs.step_size = torch.tensor([[1.0, 0.0, 0.5, 0.25]]), torch.tensor([[0.0, 1.0, 0.5, 0.25]])
     teacher = Shrink()
-    target = shortcut_target(teacher, inputs, data, 0.0)  # pyright: ignore[reportArgumentType]
+    target = shortcut_target(teacher, inputs, data, 0.0)
     torch.testing.assert_close(target[:, 0], data[:, 0])
     for frame, (now, size) in enumerate(((0.0, 1.0), (0.5, 0.5), (0.25, 0.25)), 1):
         x = inputs.latents[:, frame]
@@ -61,7 +60,7 @@ def test_who_always_knows_the_data_is_aimed_at_the_data() -> None:
         def forward(self, inputs: Inputs) -> Outputs:
             return replace(super().forward(inputs), latents=data)
 
-    target = shortcut_target(Oracle(), inputs, data, 0.0)  # pyright: ignore[reportArgumentType]
+    target = shortcut_target(Oracle(), inputs, data, 0.0)
     torch.testing.assert_close(target, data, atol=1e-5, rtol=0)
 
 

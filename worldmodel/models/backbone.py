@@ -295,3 +295,8 @@ class Backbone(nn.Module):
         """Action chunks of normalised tokens."""
         parts, c = self.chunk_out(x, embodiment), self.config.chunk_tokens
         return rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=c, a=self.action_size)
+
+
+def layers_of(backbone: Backbone) -> list[Layer]:
+    """A backbone's layers, in order."""
+    return [layer for layer in backbone.layers if isinstance(layer, Layer)]

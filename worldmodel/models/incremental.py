@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from worldmodel.models.backbone import Backbone, Inputs, Outputs
+from worldmodel.models.backbone import Backbone, Inputs, Outputs, layers_of
 from worldmodel.models.layers import Layer, Record, rotary_tables, rotate
 
 
@@ -37,7 +37,8 @@ class IncrementalBackbone:
         )
         heads, head = config.heads, config.width // config.heads
         own, all_ = (self.tokens, heads, self.window), (heads, self.window, self.tokens - 1)
-        time_layers = sum(layer.over_time for layer in backbone.layers)
+        self.layers = layers_of(backbone)
+        time_layers = sum(layer.over_time for layer in self.layers)
         self.frames = torch.zeros(b, dtype=torch.long, device=device)
         self.keys = torch.zeros(time_layers, b, *(own if self.per_position else all_), head, device=device)
         self.values = torch.zeros_like(self.keys)
@@ -89,7 +90,7 @@ class IncrementalBackbone:
         outputs = self.backbone(inputs, record=record)
         t = inputs.latents.shape[1]
         seen = torch.arange(max(0, t - self.window), t, device=self.frames.device)
-        over_time = [pair for pair, layer in zip(record, self.backbone.layers, strict=True) if layer.over_time]
+        over_time = [pair for pair, layer in zip(record, self.layers, strict=True) if layer.over_time]
         for index, pair in enumerate(over_time):
             for ring, new in zip((self.keys[index], self.values[index]), pair, strict=True):
                 if self.per_position:
@@ -120,8 +121,8 @@ class IncrementalBackbone:
         return self._layers(x, self._modulation(time, step_size), wanted)
 
     def _all_layers(self, x: Tensor, modulations: Tensor, wanted: slice) -> Tensor:
-        over_time, last = 0, len(self.backbone.layers) - 1
-        for index, layer in enumerate(self.backbone.layers):
+        over_time, last = 0, len(self.layers) - 1
+        for index, layer in enumerate(self.layers):
             x = self._layer(layer, x, modulations[index], over_time, wanted if index == last else slice(None))
             over_time += layer.over_time
         return self.backbone.norm(x)
@@ -131,7 +132,7 @@ class IncrementalBackbone:
         if (time, step_size) not in self._modulations:
             clocks = (torch.tensor(value, device=self.frames.device) for value in (time, step_size))
             shared = self.backbone.condition(*clocks)
-            table = torch.stack([layer.offset for layer in self.backbone.layers]) + shared
+            table = torch.stack([layer.offset for layer in self.layers]) + shared
             table[:, [1, 4]] += 1.0
             self._modulations[time, step_size] = table
         return self._modulations[time, step_size]

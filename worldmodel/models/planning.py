@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.backbone import Backbone, Inputs, layers_of
 from worldmodel.models.flow import denoise
 from worldmodel.models.layers import Record, rotary_tables, rotate
 from worldmodel.models.sampling import clean_inputs
@@ -39,7 +39,7 @@ def look(backbone: Backbone, inputs: Inputs) -> Sight:
     backbone(inputs, acting=True, record=record)
     n, window = backbone.block_tokens, backbone.config.act_window
     sight = Sight([], [], inputs.latents.shape[1] - 1)
-    for layer, pair in zip(backbone.layers, record, strict=True):
+    for layer, pair in zip(layers_of(backbone), record, strict=True):
         if not layer.over_time:
             seen = (x[:, :, -1, : n - 1] for x in pair)
         elif backbone.config.time_attention == "position":
@@ -64,7 +64,7 @@ def plan(
     def estimate(chunk: Tensor, time: float) -> Tensor:
         clock = torch.full((len(chunk), 1, 1), time, device=chunk.device)
         x = backbone.embed_chunk(chunk[:, None, None], clock, embodiment)
-        for layer, keys, values in zip(backbone.layers, sight.keys, sight.values, strict=True):
+        for layer, keys, values in zip(layers_of(backbone), sight.keys, sight.values, strict=True):
             shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = shared + layer.offset
             y = layer.norm_attention(x) * (1 + scale_a) + shift_a
             q, k, v = (part.squeeze(2) for part in layer.attention.project(y))
