@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file
+from torch._dynamo.exc import TorchDynamoException
 
 from tests.dot_world import DotSource
 from tests.tiny_run import no_collect, no_evaluation
@@ -108,7 +108,7 @@ def test_losses_are_those_written_down(recipe, tmp_path):
 
 def test_a_machine_that_cannot_compile_is_told_how_to_go_on(recipe, monkeypatch):
     def fail(*_: object) -> None:
-        raise torch._dynamo.exc.TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 ...")
+        raise TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 ...")
 
     monkeypatch.setattr("worldmodel.stages.TokenizerStage._train_both", fail)
     with pytest.raises(InputError, match=r"stages.tokenizer.compile: .* \(No working C\+\+ compiler found\), wanted"):

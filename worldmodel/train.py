@@ -166,7 +166,9 @@ def fit(
                 raise InputError(
                     f"{last}: belongs to another network, wanted the one of this run; remove {folder}"
                 ) from error
-            if isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            from torch._dynamo.exc import TorchDynamoException
+
+            if isinstance(error, TorchDynamoException):
                 reason = str(error).strip().splitlines()[0]
                 raise InputError(
                     f"stages.{name}.compile: torch.compile failed here ({reason}), wanted false or a working compiler"
