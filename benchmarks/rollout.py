@@ -125,13 +125,12 @@ def matmul() -> Callable[[], object]:
     return lambda: a @ b
 
 
-def compare(config: WorldModelConfig, batch: int, repeats: int, *, decode: bool) -> dict[str, Any]:
+def compare(
+    config: WorldModelConfig, batch: int, repeats: int, *, decode: bool, kinds: tuple[str, ...] = ("eager", "compiled")
+) -> dict[str, Any]:
     """Medians of paired runs at a batch size."""
     config = replace(config, backbone=replace(config.backbone, window=FRAMES))
-    runs = {
-        f"ours_{kind}": ours(config, batch, compiled=kind == "compiled", decode=decode)
-        for kind in ("eager", "compiled")
-    }
+    runs = {f"ours_{kind}": ours(config, batch, compiled=kind == "compiled", decode=decode) for kind in kinds}
     with FlopCounterMode(display=False) as counter:
         ours(config, batch, compiled=False, decode=False)()
     result: dict[str, Any] = {"batch": batch, "decode": decode}
@@ -155,7 +154,7 @@ def compare(config: WorldModelConfig, batch: int, repeats: int, *, decode: bool)
 
 @torch.no_grad()
 def growth(config: WorldModelConfig, repeats: int) -> dict[str, dict[str, float]]:
-    """Milliseconds per frame (of one dream, or of a batch) as one thing grows and all else stays; eager."""
+    """Milliseconds per step (of one dream, or of a batch) as one thing grows and all else stays; eager."""
 
     def per_frame(config: WorldModelConfig, batch: int = 1, before: int = 0) -> float:
         model = WorldModel(config, [PUSHT]).eval()
@@ -166,11 +165,15 @@ def growth(config: WorldModelConfig, repeats: int) -> dict[str, dict[str, float]
         for _ in range(max(before, config.backbone.window)):
             rollout.dream(action, 1)
         times = [seconds(lambda: rollout.dream(action, STEPS)) for _ in range(5 * repeats)]
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
         return statistics.median(times) * 1e3
 
-    shape = config.backbone
+    shape, resident = config.backbone, []
+    lengths = (10, 100, 500, 2000)
+    after = {str(n): per_frame(config, before=n) for n in lengths}
     return {
-        "frames dreamed before": {str(n): per_frame(config, before=n) for n in (10, 100, 500, 2000)},
+        "frames dreamed before": after,
+        "MiB of memory by then": {str(n): mib for n, mib in zip(lengths, resident, strict=True)},
         "frames of context": {
             str(n): per_frame(replace(config, backbone=replace(shape, window=n))) for n in (4, 8, 16, 32)
         },
@@ -190,7 +193,7 @@ def show(result: dict[str, Any]) -> None:
                 decoding = "with" if row["decode"] else "without"
                 table.add_row(str(row["batch"]), decoding, name, f"{row[name]['frames_per_s']:.1f}", *cells)
     Console().print(table)
-    table = Table("what grows", "milliseconds per step of all dreams", title="growth")
+    table = Table("what grows", "milliseconds per step of all dreams, or MiB", title="growth")
     for name, values in result["growth"].items():
         table.add_row(name, "  ".join(f"{key}: {value:.1f}" for key, value in values.items()))
     Console().print(table)

@@ -186,6 +186,7 @@ class Dream(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        super().reset(seed=seed)
         observation, info = self.dreams.reset(seed=seed)
         return _first(observation), {"is_success": bool(info["is_success"][0])}
 

@@ -107,6 +107,7 @@ def test_it_begins_from_recordings(tmp_path) -> None:
         Episode(
             frames={"pixels": frames},
             actions=RNG.random((20, 2), dtype=np.float32),
+            state=RNG.random((20, 2), dtype=np.float32),
             action_mask=np.ones(20, bool),
             fps=10.0,
             embodiment="arm",
