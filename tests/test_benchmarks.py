@@ -2,10 +2,11 @@
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks import ablations, loader, policy, rollout, scenes
+from benchmarks import ablations, loader, policy, rollout, scenes, steps
 from tests.models import tiny
 from tests.tiny_run import OVERRIDES
 from worldmodel.cli import main
@@ -77,12 +78,17 @@ def test_a_trial_changes_what_its_name_says_and_trains_no_stage_without_need(nam
     assert (config == base) == (name in ("base", "window_8"))
 
 
-def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(tmp_path, monkeypatch, capsys):
-    run = tmp_path / "run"
-    assert main(["train", "configs/tiny.yaml", "--stage", "tokenizer", *OVERRIDES, "--output", str(run)]) == 0
-    steps = ["--stages.midtrain.steps", "2", "--stages.tokenizer.steps", "2", "--stages.midtrain.act_every", "2"]
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["run", "configs/tiny.yaml", *OVERRIDES, "--output", str(folder)]) == 0
+    return folder
+
+
+def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(run, tmp_path, monkeypatch, capsys):
+    short = ["--stages.midtrain.steps", "2", "--stages.tokenizer.steps", "2", "--stages.midtrain.act_every", "2"]
     only = ["--only", "tokenizer_8x", "--windows", "2", "--output", str(tmp_path / "trials")]
-    words = ["--config", "configs/tiny.yaml", "--run", str(run), *only, *OVERRIDES, *steps]
+    words = ["--config", "configs/tiny.yaml", "--run", str(run), *only, *OVERRIDES, *short]
     monkeypatch.setattr(sys, "argv", ["ablations", *words])
     ablations.main()
     told = capsys.readouterr().out
@@ -91,3 +97,13 @@ def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(tmp_p
     monkeypatch.setattr(ablations, "run_trial", None)
     ablations.main()
     assert "tokenizer_8x" not in capsys.readouterr().out
+
+
+def test_quality_is_drawn_against_steps(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(steps, "STEPS", (1, 2))
+    words = ["--run", str(run), "--checkpoints", str(run / "checkpoint"), "--windows", "2", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["steps", *words])
+    capsys.readouterr()
+    steps.main()
+    assert "dB above copy-last" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "steps.png")) is not None
