@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import ablations, loader, policy, rollout, scenes, steps
+from benchmarks import ablations, loader, play, policy, rollout, scenes, steps
 from tests.models import tiny
 from tests.tiny_run import OVERRIDES
 from worldmodel.cli import main
@@ -107,3 +107,11 @@ def test_quality_is_drawn_against_steps(run, tmp_path, monkeypatch, capsys):
     steps.main()
     assert "dB above copy-last" in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / "steps.png")) is not None
+
+
+def test_players_wait_for_frames(run, tmp_path, monkeypatch, capsys):
+    words = ["--checkpoint", str(run / "checkpoint"), "--frames", "3", "--output", str(tmp_path / "play.json")]
+    monkeypatch.setattr(sys, "argv", ["play", *words])
+    play.main()
+    assert "p95" in capsys.readouterr().out
+    assert (tmp_path / "play.json").exists()

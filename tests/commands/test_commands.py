@@ -148,10 +148,12 @@ def test_rollout(tiny: Path, recordings: Path, output: Path) -> None:
 def test_eval(tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gymnasium.register("ShortPushT-v0", entry_point="envs.pusht:PushT", max_episode_steps=10)
     words = ("--checkpoint", tiny, "--windows", 3, "--horizon", 4, "--episodes", 1, "--env", "gymnasium:ShortPushT-v0")
+    words += ("--env-option", f"size={SIZE_PX}")
     assert run("eval", *words, "--data", recordings, "--output", output) == 0
     metrics = json.loads((output / "metrics.json").read_text())
     assert {"frames", "control", "actions", "rollout", "policy"} <= metrics.keys()
     assert metrics["policy"]["env"] == "gymnasium:ShortPushT-v0"
+    assert metrics["policy"]["env_options"] == {"size": SIZE_PX}
     assert "</html>" in (output / "report.html").read_text()
     assert "frames.changed_psnr_db" in capsys.readouterr().out
 

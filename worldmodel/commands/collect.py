@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from worldmodel.commands.parsing import CONTINUES, declare, natural, positive
+from worldmodel.commands.parsing import CONTINUES, add_env_options, declare, env_options, natural, positive
 
 if TYPE_CHECKING:
     import gymnasium
@@ -48,9 +48,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", required=True, metavar="DATASET", help="folder of the data set")
     parser.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the first episode (%(default)s)")
     parser.add_argument("--max-steps", type=positive, metavar="N", help="longest episode (the environment's own limit)")
-    parser.add_argument(
-        "--env-option", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment, repeatable"
-    )
+    add_env_options(parser)
 
 
 def call(args: argparse.Namespace) -> None:
@@ -58,7 +56,7 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.commands.environments import full_id
     from worldmodel.commands.places import check_writable
 
-    options = _options(args.env_option)
+    options = env_options(args)
     env_id = full_id(args.env)
     collect(
         env_id,
@@ -97,14 +95,3 @@ def find_policy(name: str) -> "str | Callable[[gymnasium.Env], Policy]":
 
     maker.__name__ = name  # a collection notes whose it is
     return maker
-
-
-def _options(words: list[str]) -> dict[str, Any]:
-    import yaml
-
-    from worldmodel.types import InputError
-
-    pairs = [word.partition("=") for word in words]
-    if wrong := [word for word, (_, equals, _) in zip(words, pairs, strict=True) if not equals]:
-        raise InputError(f"--env-option: found {wrong[0]!r}, wanted KEY=VALUE")
-    return {key: yaml.safe_load(value) for key, _, value in pairs}

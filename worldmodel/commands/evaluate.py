@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from worldmodel.commands.parsing import add_size, declare, natural, positive
+from worldmodel.commands.parsing import add_env_options, add_size, declare, env_options, natural, positive
 
 if TYPE_CHECKING:
     from policies.evaluation import PolicyEpisode
@@ -35,6 +35,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", metavar="D", help="recordings that score the dream, or the tokenizers")
     add_size(parser)
     parser.add_argument("--env", metavar="ID", help="environment that scores the policy, see worldmodel info envs")
+    add_env_options(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for metrics.json, report.html and films")
     parser.add_argument("--windows", type=positive, default=128, metavar="N", help="dreams (%(default)s)")
     parser.add_argument("--horizon", type=positive, default=16, metavar="N", help="frames per dream (%(default)s)")
@@ -115,14 +116,14 @@ def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any]
     from worldmodel.commands.environments import full_id
     from worldmodel.types import InputError
 
-    env_id = full_id(args.env)
+    env_id, options = full_id(args.env), env_options(args)
     if unknown := [name for name in args.beside if name not in SCRIPTED]:
         raise InputError(f"policy {unknown[0]!r} is unknown, wanted one of: {', '.join(SCRIPTED)}")
-    first = make_env(env_id)
+    first = make_env(env_id, **options)
     fps, limit = float(first.metadata.get("render_fps", 10)), first.spec.max_episode_steps if first.spec else None
     first.close()
     metrics, episodes = evaluate_policy(
-        lambda: make_env(env_id),
+        lambda: make_env(env_id, **options),
         lambda envs: BatchWorldActionPolicy(model, args.execute),
         episodes=args.episodes,
         seed0=args.seed,
@@ -131,7 +132,7 @@ def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any]
         references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in args.beside},
         progress=True,
     )
-    return {"env": env_id, **metrics}, episodes, fps
+    return {"env": env_id, "env_options": options, **metrics}, episodes, fps
 
 
 def _say(metrics: dict[str, Any], page: str) -> None:

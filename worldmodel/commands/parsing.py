@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import Any
 
 STARTS_OVER = "the same command starts over"
 CONTINUES = "the same command continues where it stopped"
@@ -62,6 +63,28 @@ def add_whole_clips(parser: argparse.ArgumentParser) -> None:
 def add_size(parser: argparse.ArgumentParser) -> None:
     text = "bring pictures to this size, both divisible by 16 (their own size)"
     parser.add_argument("--size", nargs=2, type=positive, metavar=("HEIGHT", "WIDTH"), help=text)
+
+
+def add_env_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--env-option", action="append", default=[], metavar="KEY=VALUE", help="argument of the environment, repeatable"
+    )
+
+
+def env_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What --env-option said, values as YAML reads them.
+
+    Raises:
+        InputError: a word without ``=``.
+    """
+    import yaml
+
+    from worldmodel.types import InputError
+
+    pairs = [word.partition("=") for word in args.env_option]
+    if wrong := [word for word, (_, equals, _) in zip(args.env_option, pairs, strict=True) if not equals]:
+        raise InputError(f"--env-option: found {wrong[0]!r}, wanted KEY=VALUE")
+    return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
 def positive(text: str) -> int:
