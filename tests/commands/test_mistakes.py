@@ -58,7 +58,7 @@ MISTAKES = {
     "unknown policy": ("collect --env PushT-v0 --policy nope --episodes 1 --output out", "random, explore"),
     "bad option": ("collect --env PushT-v0 --policy random --episodes 1 --env-option size --output out", "KEY=VALUE"),
     "bad option of eval": ("eval --checkpoint tiny --env PushT-v0 --env-option size --output out", "KEY=VALUE"),
-    "option of another environment": ("eval --checkpoint tiny --env PushT-v0 --env-option depth=2 --output out", "'depth': 2"),
+    "foreign option": ("eval --checkpoint tiny --env PushT-v0 --env-option depth=2 --output out", "'depth': 2"),
     "bad env size": ("collect --env PushT-v0 --policy random --episodes 1 --env-option size=20 --output out", "20x20"),
     "no episodes": ("collect --env PushT-v0 --policy random --episodes 0 --output out", "from 1 on"),
     "unknown checkpoint": ("rollout --checkpoint nope --data good.hdf5 --output out", "shipped are"),
