@@ -162,22 +162,28 @@ def fit(
         try:
             trainer.fit(stage, datamodule=batches, ckpt_path=str(last) if stream.start else None, weights_only=True)
         except RuntimeError as error:
-            if "Error(s) in loading state_dict" in str(error):
-                raise InputError(
-                    f"{last}: belongs to another network, wanted the one of this run; remove {folder}"
-                ) from error
-            from torch._dynamo.exc import TorchDynamoException
-
-            if isinstance(error, TorchDynamoException):
-                reason = str(error).strip().splitlines()[0]
-                raise InputError(
-                    f"stages.{name}.compile: torch.compile failed here ({reason}), wanted false or a working compiler"
-                ) from error
+            if told := _explained(error, folder, name):
+                raise told from error
             raise
     if isinstance(trainer.logger, WandbLogger):
         trainer.logger.experiment.finish()
     if trainer.global_step < config.steps:
         raise KeyboardInterrupt
+
+
+def _explained(error: RuntimeError, folder: Path, name: str) -> InputError | None:
+    """What a person can do about an error of training, where that is known."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    if "Error(s) in loading state_dict" in str(error):
+        wanted = f"wanted the one of this run; remove {folder}"
+        return InputError(f"{folder / 'last.ckpt'}: belongs to another network, {wanted}")
+    if isinstance(error, TorchDynamoException):
+        reason = str(error).strip().splitlines()[0]
+        return InputError(
+            f"stages.{name}.compile: torch.compile failed here ({reason}), wanted false or a working compiler"
+        )
+    return None
 
 
 def _step_of(checkpoint: Path) -> int:
