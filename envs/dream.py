@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Float32, UInt8
 
 import worldmodel
+from worldmodel.data.frames import resize_frames
 from worldmodel.data.open import open_dataset
 from worldmodel.evaluation_windows import choose_windows
 from worldmodel.models.sampling import Rollout
@@ -27,6 +28,8 @@ from worldmodel.types import EmbodimentSpec, InputError
 Start = tuple[UInt8[np.ndarray, "t h w 3"], Float32[np.ndarray, "t-1 a"]]
 STARTS = 256
 CERTAIN = 0.5
+RESETS = {"pusht": "worldmodel/PushT-v0"}  # of each body, where no starts are given
+RESET_STARTS = 64
 
 
 class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
@@ -38,7 +41,8 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
     Args:
         num_envs: episodes dreamed at once.
         checkpoint: name or folder of a checkpoint, or a model.
-        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or the frames and actions.
+        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or the frames and actions; the
+            first frames of the body's own environment unless given.
         embodiment: who acts; the model's first one unless given.
         context_frames: real frames that an episode begins with.
         max_steps: an episode ends here at the latest.
@@ -61,7 +65,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         num_envs: int = 1,
         *,
         checkpoint: str | Path | WorldModel = "pusht",
-        starts: str | Path | Sequence[Start],
+        starts: str | Path | Sequence[Start] | None = None,
         embodiment: str | None = None,
         context_frames: int = 4,
         max_steps: int = 300,
@@ -76,7 +80,10 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
             raise InputError(f"dream: found {num_envs} environments of {max_steps} steps, wanted at least 1 of each")
         self.num_envs, self.max_steps, self.render_mode = num_envs, max_steps, render_mode
         self.sampling_steps = sampling_steps or self.model.sampling_steps
-        self.starts = self._read(starts, context_frames) if isinstance(starts, str | Path) else list(starts)
+        if isinstance(starts, str | Path):
+            self.starts = self._read(starts, context_frames)
+        else:
+            self.starts = self._reset_frames() if starts is None else list(starts)
         if not self.starts:
             raise InputError("dream: found no start, wanted at least one")
         action = self.embodiment.action
@@ -141,6 +148,16 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
             embodiment=self.embodiment.name,
         )
         return [(window.frames, window.actions) for window in windows]
+
+    def _reset_frames(self) -> list[Start]:
+        name = self.embodiment.name
+        if name not in RESETS:
+            raise InputError(f"dream: no environment is known for embodiment {name!r}, wanted starts")
+        env = gymnasium.make(RESETS[name])
+        frames = [env.reset(seed=seed)[0]["pixels"][None] for seed in range(RESET_STARTS)]
+        env.close()
+        between = np.zeros((0, len(self.embodiment.action)), np.float32)
+        return [(resize_frames(frame, *self.model.frame_size), between) for frame in frames]
 
     @torch.no_grad()
     def _begin(self, rows: np.ndarray) -> None:

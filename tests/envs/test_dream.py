@@ -123,10 +123,19 @@ def test_it_begins_from_recordings(tmp_path) -> None:
     env.step(actions(env, 1)[0])
 
 
+def test_it_begins_where_the_real_environment_does() -> None:
+    single = gymnasium.make("worldmodel/Dream-v0", sampling_steps=1)
+    shown = single.reset(seed=0)[0]["pixels"]
+    real = gymnasium.make("worldmodel/PushT-v0", size=64)
+    firsts = [real.reset(seed=seed)[0]["pixels"] for seed in range(64)]
+    assert any(np.abs(shown.astype(int) - first).mean() < 4 for first in firsts)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"starts": []}, "no start"),
+        ({"starts": None}, "no environment is known for embodiment 'arm'"),
         ({"num_envs": 0}, "0 environments"),
         ({"embodiment": "cat"}, "embodiment 'cat'"),
         ({"starts": "nowhere/at/all"}, "nowhere/at/all"),

@@ -63,7 +63,7 @@ def test_a_person_plays(tmp_path: Path) -> None:
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.goto(f"http://{address}/")
         page.wait_for_selector("body[data-ready]")
-        page.locator("#steps").fill("2")
+        page.locator("#steps").fill("1")
         page.locator("#speed").fill("30")
         seen = play_with_the_mouse(page)
         assert all(np.abs(one - other).max() > BLUER for one, other in pairwise(seen))

@@ -55,6 +55,7 @@ def call(args: argparse.Namespace) -> None:
     except (OSError, OverflowError) as error:
         used = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         raise InputError(f"port {args.port}: {'in use' if used else error}, wanted a free one (0 finds one)") from error
+    listener.listen()  # who comes before the server is up waits
     url = f"http://{HOSTS[0]}:{listener.getsockname()[1]}"
     print(f"play at {url} (Ctrl+C ends it; what you save goes to {args.output})", flush=True)
     if args.open:
