@@ -5,6 +5,7 @@ All randomness of step i comes from (seed, i, rank), so a run that is killed and
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 from worldmodel.config import StageConfig
 from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
+from worldmodel.models.backbone import Backbone
 from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.self_forcing import dreamed_past
 from worldmodel.models.tokenizer import reconstruction_loss
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Batch
@@ -159,4 +162,8 @@ class BackboneStage(Stage):
         if acting and self.config.act_augment.share:
             with torch.no_grad():
                 content = augment(content, self.config.act_augment, self._bodies, self._encode)
+        share = self.objective.rollout_history if self.actions_known and not acting else 0.0
+        if share and torch.rand(()) < share:
+            network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
+            content = replace(content, past=dreamed_past(network, content, self.objective.skip_variance))
         return self._act(content) if acting else self._dream(content)

@@ -206,6 +206,7 @@ class Batch:
         success: 1 where reached, 0 where not, NaN where unknown.
         embodiment: index into the model's list of embodiments.
         imitate: True for rows whose actions the policy should learn; None: all.
+        past: what is shown as past frames where it is not ``latents``.
     """
 
     actions: Float32[Tensor, "b ta a"]
@@ -217,6 +218,7 @@ class Batch:
     reward: Float32[Tensor, "b t"] | None = None
     success: Float32[Tensor, "b t"] | None = None
     imitate: Bool[Tensor, "b"] | None = None
+    past: Float32[Tensor, "b t h w c"] | None = None
 
 
 @dataclass

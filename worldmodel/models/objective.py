@@ -34,6 +34,8 @@ class ObjectiveConfig:
         context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
         own_history: share of dream rows with known actions whose past is the model's own one-step dream of it, so that
             it learns to go on from its errors (costs a second pass without gradient).
+        rollout_history: share of dream batches whose rows with known actions have a past that the model dreamed frame
+            by frame, see `worldmodel.models.self_forcing`.
         changed_weight: weight of tokens that changed since the frame before, others have 1.
         skip_variance: assumed variance of a latent around its value in the frame before (0: no skip from it).
         action_weight: weight of action errors.
@@ -50,6 +52,7 @@ class ObjectiveConfig:
     clean_share: float = 0.15
     context_noise: float = 0.1
     own_history: float = 0.0
+    rollout_history: float = 0.0
     changed_weight: float = 8.0
     skip_variance: float = 0.05
     action_weight: float = 1.0
@@ -95,9 +98,9 @@ def _led_here(actions: Tensor, t: int) -> Tensor:
     return F.pad(actions[:, : t - 1], (0, 0, 1, 0) if actions.ndim == 3 else (1, 0))
 
 
-def change_weights(latents: Tensor, changed_weight: float, patch: int) -> Tensor:
-    """Per latent cell: ``changed_weight`` where its token differs from the frame before, else 1."""
-    difference = (latents[:, 1:] - latents[:, :-1]).square().mean(-1)
+def change_weights(latents: Tensor, past: Tensor, changed_weight: float, patch: int) -> Tensor:
+    """Per latent cell: ``changed_weight`` where its token differs from the frame before as it is shown, else 1."""
+    difference = (latents[:, 1:] - past[:, :-1]).square().mean(-1)
     b, t, h, w = difference.shape
     tokens = F.avg_pool2d(difference.reshape(b * t, 1, h, w), patch)
     changed = (F.interpolate(tokens, scale_factor=patch) > 0.02).reshape(b, t, h, w)
@@ -119,7 +122,7 @@ def _dreams(
     z = batch.latents
     assert z is not None
     b, t = z.shape[:2]
-    context = _context(z, config)
+    context = _context(z if batch.past is None else batch.past, config)
     history, history_mask = stack_history(context, backbone.config.history)
     clock = sample_times((b, t), config.noise_share).to(z.device)
     clean = torch.rand(b, t, device=z.device) < config.clean_share
@@ -145,7 +148,7 @@ def _dreams(
         noisy, history, history_mask, clock, noisy_actions, action_clock, shown | invented, batch.embodiment
     )
     inputs.step_size = size
-    if config.own_history > 0 and actions_known:
+    if config.own_history > 0 and actions_known and batch.past is None:
         given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
         own = _rows(b, t, config.own_history, z.device) & given
         context = _own_context(backbone, inputs, context, own, config)
@@ -176,7 +179,7 @@ def dream_loss(
     inputs = dreams.inputs
     outputs = predict(backbone, inputs, config.skip_variance)
     target = z if teacher is None else shortcut_target(teacher, inputs, z, config.skip_variance)
-    weights = change_weights(z, config.changed_weight, backbone.config.patch)
+    weights = change_weights(z, z if batch.past is None else batch.past, config.changed_weight, backbone.config.patch)
     later = torch.arange(z.shape[1], device=z.device) > 0
     weights = weights * ((inputs.clock < 1.0) & later)[..., None, None]
     error = (outputs.latents - target).square().mean(-1)

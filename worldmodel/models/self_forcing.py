@@ -1,0 +1,36 @@
+"""Pasts that the model dreamed itself, so that it learns to go on from what it really sees in a long rollout.
+
+Without, the small errors of each frame add up: what nothing touches dissolves after some thirty frames.
+Source: Huang et al. 2025, "Self forcing: bridging the train-test gap in autoregressive video diffusion", section 3.2;
+the frames to come are those of the recording here, as in Ross et al. 2011 (DAgger).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from worldmodel.models.backbone import Backbone
+from worldmodel.models.sampling import Rollout
+from worldmodel.types import Batch
+
+MOST_REAL = 3  # frames that a dream begins with
+
+
+@torch.no_grad()
+def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
+    """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame."""
+    z = batch.latents
+    assert z is not None
+    t = z.shape[1]
+    rows = batch.action_mask[:, : t - 1].all(1).nonzero().squeeze(1)
+    if not len(rows):
+        return z
+    seeds = torch.randint(2**31, (len(rows),)).tolist()
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds)
+    real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
+    actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
+    rollout.observe(z[rows, :real], actions[:, :real])
+    result = z.clone()
+    for frame in range(real, t):
+        result[rows, frame] = rollout.dream(actions[:, frame], 1)
+    return result
