@@ -173,11 +173,12 @@ def fit(
 
 def _explained(error: RuntimeError, folder: Path, name: str) -> InputError | None:
     """What a person can do about an error of training, where that is known."""
-    from torch._dynamo.exc import TorchDynamoException
-
     if "Error(s) in loading state_dict" in str(error):
         wanted = f"wanted the one of this run; remove {folder}"
         return InputError(f"{folder / 'last.ckpt'}: belongs to another network, {wanted}")
+
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to load
+
     if isinstance(error, TorchDynamoException):
         reason = str(error).strip().splitlines()[0]
         return InputError(
