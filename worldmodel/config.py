@@ -54,6 +54,7 @@ class DatasetConfig:
         held_out: share of episodes kept for validation, spread evenly; never trained on; 1: all. Those that show what
             a training episode shows are not used at all (`worldmodel.data.duplicates`).
         labelled: share of training episodes whose actions are used; the others count as plain video.
+        actions: "recorded", or "motion": how far the state moved (`worldmodel.data.motion`).
         imitate: whether the policy learns from its actions (exploration teaches dreams, not what to do).
         licence: of the recordings, for the model card.
         origin: where they come from, for the model card (``path`` may be a local copy).
@@ -67,9 +68,14 @@ class DatasetConfig:
     fps: float | None = None
     held_out: float = 0.08
     labelled: float = 1.0
+    actions: str = "recorded"
     imitate: bool = True
     licence: str = ""
     origin: str = ""
+
+    def __post_init__(self) -> None:
+        if self.actions not in ("recorded", "motion"):
+            raise InputError(f"actions: found {self.actions!r}, wanted 'recorded' or 'motion'")
 
 
 @dataclass(frozen=True)

@@ -130,12 +130,12 @@ def quarantine_path(folder: Path, name: str) -> Path:
 
 
 def _fingerprint(source: EpisodeSource) -> object:
-    """What tells one state of a dataset from another: its files with their sizes and times, or its id; its rate."""
+    """What tells one state of a dataset from another: its files with sizes and times, or its id; rate and actions."""
     path = Path(source.path)
     files = sorted(path.rglob("*") if path.is_dir() else [path] if path.exists() else path.parent.glob(path.name))
     whole = [file for file in files if file.is_file()]
     stats = [(os.path.relpath(f, path.parent), f.stat().st_size, f.stat().st_mtime_ns) for f in whole]
-    return [str(source.path), len(source), [body.fps for body in source.embodiments], stats]
+    return [str(source.path), len(source), [(b.fps, b.action.names) for b in source.embodiments], stats]
 
 
 def _place(path: str | Path) -> str:

@@ -35,4 +35,24 @@ GRIPPER = EmbodimentSpec(
 """The gripper of the MuJoCo scenes: the action moves the place that its finger tips are drawn to, and sets their
 opening; the state is x, y, z of the point between them, and the opening."""
 
-EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT, GRIPPER)}
+DROID_MOTION = EmbodimentSpec(
+    name="droid_motion",
+    action=ActionSpec(
+        dims=(
+            ActionDim("delta_x", low=-0.1, high=0.1, unit="m"),
+            ActionDim("delta_y", low=-0.1, high=0.1, unit="m"),
+            ActionDim("delta_z", low=-0.1, high=0.1, unit="m"),
+            ActionDim("delta_roll", low=-0.25, high=0.25, unit="rad"),
+            ActionDim("delta_pitch", low=-0.25, high=0.25, unit="rad"),
+            ActionDim("delta_yaw", low=-0.25, high=0.25, unit="rad"),
+            ActionDim("delta_gripper", low=-0.3, high=0.3),
+        ),
+    ),
+    state_low=[0.2, -0.5, 0.0, 0.0, -1.6, -3.2, 0.0],
+    state_high=[0.8, 0.5, 0.8, 6.3, 1.6, 3.2, 1.0],
+    fps=5.0,
+)
+"""DROID's Franka arms, with ``actions: motion``: the action is how far pose and gripper moved until the next picture,
+the state is the pose and how far the gripper is closed."""
+
+EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT, GRIPPER, DROID_MOTION)}
