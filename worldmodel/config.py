@@ -97,6 +97,9 @@ class StageConfig:
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
         act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``.
+        rollout_window: frames of the windows that dream steps draw; in half of these steps, the model dreams the past
+            of the ``window`` frames that it learns from itself, up to so long (`worldmodel.models.self_forcing`);
+            0: never.
         act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
         equivariance: tokenizer only, weight of what moved latents decode to (`worldmodel.models.equivariance`).
@@ -122,6 +125,7 @@ class StageConfig:
     mixture: dict[str, float] = field(default_factory=dict)
     act_mixture: dict[str, float] = field(default_factory=dict)
     act_window: int = 0
+    rollout_window: int = 0
     act_augment: Augmentation = field(default_factory=Augmentation)
     changed_weight: float = 20.0
     equivariance: float = 0.0
@@ -145,6 +149,8 @@ class StageConfig:
             raise InputError(f"window: found {self.window}, wanted at least 2 frames")
         if self.act_window < 0 or self.act_window == 1 or (self.act_window and self.window % self.act_window):
             raise InputError(f"act_window: found {self.act_window}, wanted 0 or a divisor of window from 2 on")
+        if self.rollout_window and self.rollout_window < self.window:
+            raise InputError(f"rollout_window: found {self.rollout_window}, wanted 0 or at least window {self.window}")
 
 
 @dataclass(frozen=True)

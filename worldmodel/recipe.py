@@ -209,7 +209,7 @@ def _samplers(
                 frames=frames,
             )
             for window, weights, frames in (
-                (stage.window, stage.mixture, False),
+                (max(stage.window, stage.rollout_window), stage.mixture, False),
                 (stage.act_window or stage.window, stage.act_mixture or stage.mixture, stage.act_augment.share > 0),
             )
         ]

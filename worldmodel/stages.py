@@ -21,12 +21,13 @@ from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
-from worldmodel.models.self_forcing import dreamed_past
+from worldmodel.models.self_forcing import dreamed_past, part
 from worldmodel.models.tokenizer import reconstruction_loss
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Batch
 
 LATENT_NOISE = 0.05
+ROLLOUT_SHARE = 0.5  # of dream steps, where a stage has a ``rollout_window``
 DECODER_CHANGED_WEIGHT = 8.0  # of pixels that changed, where the decoder learns alone
 
 
@@ -135,6 +136,7 @@ class BackboneStage(Stage):
     ) -> None:
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
+        self._hold_below = model.config.hold_below
         self.actions_known, self.distill = actions_known, distill
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
@@ -157,13 +159,19 @@ class BackboneStage(Stage):
         losses = act_loss(self.network, batch, self.objective)  # pyright: ignore[reportArgumentType]
         return losses, total(losses, self.objective)
 
+    def _after_rollout(self, batch: Batch) -> Batch:
+        """A part of long windows, whose past is dreamed in some of the steps."""
+        network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
+        if self.actions_known and torch.rand(()) < ROLLOUT_SHARE:
+            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance, self._hold_below))
+        first = int(torch.randint(self.config.rollout_window - self.config.window + 1, ()))
+        return part(batch, first, self.config.window)
+
     def loss(self, step: int, content: Batch) -> tuple[dict[str, Tensor], Tensor]:
         acting = self.actions_known and is_act_step(step, self.config.act_every)
         if acting and self.config.act_augment.share:
             with torch.no_grad():
                 content = augment(content, self.config.act_augment, self._bodies, self._encode)
-        share = self.objective.rollout_history if self.actions_known and not acting else 0.0
-        if share and torch.rand(()) < share:
-            network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
-            content = replace(content, past=dreamed_past(network, content, self.objective.skip_variance))
+        if self.config.rollout_window and not acting:
+            content = self._after_rollout(content)
         return self._act(content) if acting else self._dream(content)

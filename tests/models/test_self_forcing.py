@@ -10,15 +10,16 @@ from worldmodel.config import StageConfig
 from worldmodel.models import self_forcing
 from worldmodel.models.objective import ObjectiveConfig, dream_loss
 from worldmodel.models.sampling import Rollout
-from worldmodel.models.self_forcing import dreamed_past
+from worldmodel.models.self_forcing import dreamed_past, part
 from worldmodel.stages import BackboneStage
+from worldmodel.types import InputError
 
 
 def test_the_past_is_a_rollout_and_the_beginning_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
     network, batch = tiny.backbone(), tiny.batch()
     monkeypatch.setattr(self_forcing, "MOST_REAL", 1)
     torch.manual_seed(3)
-    past = dreamed_past(network, batch, 0.05)
+    past = dreamed_past(network, batch, 0.05, 0.0)
     assert batch.latents is not None
     torch.manual_seed(3)
     seeds = torch.randint(2**31, (3,)).tolist()
@@ -32,12 +33,12 @@ def test_the_past_is_a_rollout_and_the_beginning_is_real(monkeypatch: pytest.Mon
 def test_who_did_what_nobody_knows_is_not_dreamed() -> None:
     batch = tiny.batch()
     batch.action_mask[1, 2] = False
-    past = dreamed_past(tiny.backbone(), batch, 0.05)
+    past = dreamed_past(tiny.backbone(), batch, 0.05, 0.0)
     assert batch.latents is not None
     same = [torch.equal(mine, real) for mine, real in zip(past, batch.latents, strict=True)]
     assert same == [False, True, False]
     batch.action_mask[:, 0] = False
-    assert dreamed_past(tiny.backbone(), batch, 0.05) is batch.latents
+    assert dreamed_past(tiny.backbone(), batch, 0.05, 0.0) is batch.latents
 
 
 def test_a_true_past_changes_no_loss() -> None:
@@ -49,19 +50,42 @@ def test_a_true_past_changes_no_loss() -> None:
     assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
 
 
+def test_a_part_keeps_what_belongs_together() -> None:
+    batch = tiny.batch()
+    assert batch.latents is not None
+    assert batch.state is not None
+    some = part(replace(batch, past=batch.latents + 1), 2, 3)
+    assert some.latents is not None
+    assert some.past is not None
+    assert torch.equal(some.latents, batch.latents[:, 2:5])
+    assert torch.equal(some.past, batch.latents[:, 2:5] + 1)
+    assert torch.equal(some.actions, batch.actions[:, 2 : batch.actions.shape[1] - 1])
+    assert torch.equal(some.state, batch.state[:, 2:5])
+    assert some.embodiment is batch.embodiment
+
+
 def test_a_stage_learns_from_dreamed_pasts(monkeypatch: pytest.MonkeyPatch) -> None:
     model, calls = tiny.model(), []
-    model.config = replace(model.config, objective=ObjectiveConfig(rollout_history=0.5, own_history=0.5))
-    stage = BackboneStage(model, StageConfig(compile=False), 0)
+    model.config = replace(model.config, objective=ObjectiveConfig(own_history=0.5), hold_below=0.25)
+    stage = BackboneStage(model, StageConfig(compile=False, window=4, rollout_window=6), 0)
 
     def dreamed(*args: object) -> torch.Tensor:
-        calls.append(1)
+        calls.append(args[3])
         return dreamed_past(*args)  # pyright: ignore
 
     monkeypatch.setattr("worldmodel.stages.dreamed_past", dreamed)
+    lengths = set()
+    monkeypatch.setattr(stage, "_dream", lambda batch: lengths.add(batch.latents.shape[1]) or stage._dream_loss(batch))
     for seed in range(12):
         torch.manual_seed(seed)
         _, loss = stage.loss(seed, tiny.batch())
         assert loss.isfinite()
     assert 0 < len(calls) < 12
+    assert set(calls) == {0.25}
+    assert lengths == {4}
     loss.backward()
+
+
+def test_a_rollout_is_no_shorter_than_what_is_learnt_from() -> None:
+    with pytest.raises(InputError, match=r"rollout_window: found 6, wanted 0 or at least window 8"):
+        StageConfig(window=8, rollout_window=6)

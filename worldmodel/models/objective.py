@@ -16,10 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import interpolate, sample_times
 from worldmodel.models.prediction import predict, stack_history
 from worldmodel.models.shortcut import sample_steps, shortcut_target
 from worldmodel.types import Batch
+
+CHANGED = 0.02  # mean squared change of a token
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,6 @@ class ObjectiveConfig:
         context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
         own_history: share of dream rows with known actions whose past is the model's own one-step dream of it, so that
             it learns to go on from its errors (costs a second pass without gradient).
-        rollout_history: share of dream batches whose rows with known actions have a past that the model dreamed frame
-            by frame, see `worldmodel.models.self_forcing`.
         changed_weight: weight of tokens that changed since the frame before, others have 1.
         skip_variance: assumed variance of a latent around its value in the frame before (0: no skip from it).
         action_weight: weight of action errors.
@@ -52,7 +53,6 @@ class ObjectiveConfig:
     clean_share: float = 0.15
     context_noise: float = 0.1
     own_history: float = 0.0
-    rollout_history: float = 0.0
     changed_weight: float = 8.0
     skip_variance: float = 0.05
     action_weight: float = 1.0
@@ -100,10 +100,7 @@ def _led_here(actions: Tensor, t: int) -> Tensor:
 
 def change_weights(latents: Tensor, past: Tensor, changed_weight: float, patch: int) -> Tensor:
     """Per latent cell: ``changed_weight`` where its token differs from the frame before as it is shown, else 1."""
-    difference = (latents[:, 1:] - past[:, :-1]).square().mean(-1)
-    b, t, h, w = difference.shape
-    tokens = F.avg_pool2d(difference.reshape(b * t, 1, h, w), patch)
-    changed = (F.interpolate(tokens, scale_factor=patch) > 0.02).reshape(b, t, h, w)
+    changed = token_changes(latents[:, 1:], past[:, :-1], patch) > CHANGED
     return F.pad(1.0 + (changed_weight - 1.0) * changed, (0, 0, 0, 0, 1, 0))
 
 

@@ -5,6 +5,8 @@ Source: Huang et al. 2025, "Self forcing: bridging the train-test gap in autoreg
 the frames to come are those of the recording here, as in Ross et al. 2011 (DAgger).
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +19,9 @@ MOST_REAL = 3  # frames that a dream begins with
 
 
 @torch.no_grad()
-def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
+def dreamed_past(
+    backbone: Backbone, batch: Batch, skip_variance: float, hold_below: float
+) -> Float[Tensor, "b t h w c"]:
     """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame."""
     z = batch.latents
     assert z is not None
@@ -26,7 +30,7 @@ def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Floa
     if not len(rows):
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
-    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds)
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, hold_below=hold_below)
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])
@@ -34,3 +38,25 @@ def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Floa
     for frame in range(real, t):
         result[rows, frame] = rollout.dream(actions[:, frame], 1)
     return result
+
+
+def part(batch: Batch, first: int, length: int) -> Batch:
+    """Frames ``first`` to ``first + length`` of a batch with latents, and the actions that reach beyond them."""
+    assert batch.latents is not None
+    beyond = batch.actions.shape[1] - batch.latents.shape[1]
+    frames, actions = slice(first, first + length), slice(first, first + length + beyond)
+
+    def cut(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[:, frames]
+
+    return replace(
+        batch,
+        latents=batch.latents[:, frames],
+        frames=cut(batch.frames),
+        past=cut(batch.past),
+        actions=batch.actions[:, actions],
+        action_mask=batch.action_mask[:, actions],
+        state=cut(batch.state),
+        reward=cut(batch.reward),
+        success=cut(batch.success),
+    )
