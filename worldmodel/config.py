@@ -214,8 +214,10 @@ class RecipeConfig:
             raise InputError(f"stages: found {', '.join(unknown) or 'none'}, wanted some of {', '.join(STAGES)}")
         if list(self.stages) != [stage for stage in STAGES if stage in self.stages]:
             raise InputError(f"stages: found the order {', '.join(self.stages)}, wanted {', '.join(STAGES)}")
-        if "distill" in self.stages and not self.model.backbone.shortcut:
-            raise InputError("stages.distill: found model.backbone.shortcut false, wanted true")
+        distill = self.stages.get("distill")
+        if distill is not None and not (self.model.backbone.shortcut or distill.rollout_window):
+            found = "model.backbone.shortcut false and rollout_window 0"
+            raise InputError(f"stages.distill: found {found}, wanted shortcuts or rollouts to learn from")
         if not self.datasets:
             raise InputError("datasets: found none, wanted at least one")
         if self.wandb not in ("off", "offline", "online"):

@@ -129,7 +129,7 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
 def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldModelConfig:
     """The shape of a checkpoint without what may differ from that of a run which begins with it."""
     backbone = replace(config.backbone, shortcut=config.backbone.shortcut or wanted.backbone.shortcut)
-    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps")}
+    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps", "hold_below")}
     return replace(config, backbone=backbone, **free)
 
 
@@ -177,7 +177,7 @@ def train_stage(
     else:
         encoded = [in_latent_time(dataset, model.tokenizer.eval(), output / "cache") for dataset in recordings]
         samplers = _samplers(model, config, stage, encoded, train)
-        known, distill = name != "pretrain", name == "distill"
+        known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
         module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
         validate = ValidateDreams(model, recordings, held, actions_known=known)
         stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
