@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/worldmodel demo --output outputs/demo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
