@@ -8,6 +8,7 @@ import torch
 from worldmodel.data.action_groups import join_actions
 from worldmodel.data.cache import Recordings
 from worldmodel.metrics import FrameError, changed_mask
+from worldmodel.models.backbone import Backbone
 from worldmodel.models.frame_tokenizer import FrameTokenizer, covering
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.world_model import WorldModel
