@@ -97,7 +97,7 @@ def dreamer4(config: WorldModelConfig, batch: int, *, decode: bool) -> tuple[Cal
         attn_heads=shape.heads,
         attn_dim_head=shape.width // shape.heads,
         time_block_every=shape.time_every,
-        ff_kwargs={"expansion_factor": 2.6},
+        ff_kwargs={"expansion_factor": 1.9},
         num_continuous_actions=2,
         predict_terminals=False,
     ).eval()
