@@ -125,7 +125,7 @@ class DotModel:
 
     def act(
         self,
-        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        context_frames: UInt8[np.ndarray, "b t h w 3"] | Tensor,
         state: Float32[np.ndarray, "b s"] | None = None,
         text: str | None = None,
         *,
@@ -134,7 +134,8 @@ class DotModel:
         embodiment: str | None = None,
     ) -> Float32[np.ndarray, "b k a"]:
         self.calls.append(("act", len(context_frames)))
-        return self._walk(context_frames, self.chunk_length)
+        frames = self.decode(context_frames) if isinstance(context_frames, Tensor) else context_frames
+        return self._walk(frames, self.chunk_length)
 
     def imagine_joint(
         self,

@@ -254,7 +254,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def act(
         self,
-        context_frames: Shaped[np.ndarray, "b t h w 3"],
+        context_frames: Shaped[np.ndarray, "b t h w 3"] | Float[Tensor, "b tl hl wl c"],
         state: Float32[np.ndarray, "b s"] | None = None,
         text: str | None = None,
         *,
@@ -265,7 +265,7 @@ class WorldModel(nn.Module):
         """Chooses the next k actions without rendering any future frame (``policy``).
 
         Args:
-            context_frames: what was seen, oldest first.
+            context_frames: what was seen, oldest first; or its latents, for who keeps those of frames seen before.
             state: proprioception at the last frame, in the embodiment's own units.
             text: instruction; this version has no text encoder and refuses any.
             seed: of the noise that actions start from.
@@ -278,7 +278,8 @@ class WorldModel(nn.Module):
         body = self.embodiment_index(embodiment)
         if text is not None:
             raise InputError("text: this model was trained without instructions, wanted None")
-        latents = self.encode(self._recent(context_frames))
+        seen = context_frames
+        latents = seen if isinstance(seen, Tensor) else self.encode(self._recent(seen))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
         known = None
         if state is not None:
