@@ -4,8 +4,8 @@
 
 A chunk of actions is asked for one observation at a time, the frames of 64 px that lead up to it and the state, on two
 threads; everyone is timed in turn. Of ours all frames are new, as they are after so many actions. LeRobot's policies
-have random weights, and sizes and steps of their own (`diffusion` also with 10 DDIM steps instead of 100), ours the checkpoint's. Then ours plays Push-T: ``off`` plans
-actions only, ``on`` dreams the frames that they lead to along with them.
+have random weights, and sizes and steps of their own (`diffusion` also 10 DDIM steps instead of 100), ours the
+checkpoint's. Then ours plays Push-T: ``off`` plans actions only, ``on`` dreams the frames that they lead to with them.
 """
 
 import argparse
