@@ -109,8 +109,8 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
 
 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
-    from policies.collect import make_env
     from policies.evaluation import evaluate_policy, one_each
+    from policies.recorder import make_env
     from policies.scripted import SCRIPTED, make_policy
     from policies.world_action import BatchWorldActionPolicy
     from worldmodel.commands.environments import full_id
