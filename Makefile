@@ -22,7 +22,7 @@ demo: setup
 
 test: SYSTEM_PACKAGES += $(BROWSER_PACKAGE)
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -74,6 +74,7 @@ def dreamer4(config: WorldModelConfig, batch: int, *, decode: bool) -> tuple[Cal
     latent = config.tokenizer.channels * shape.patch**2
     # The decoder is as close to ours as its own shape allows: the same number of latents, 2 layers.
     tokenizer = VideoTokenizer(
+        lpips_loss_weight=0.0,  # of training; it would fetch the weights of a VGG
         dim=shape.width,
         dim_latent=latent,
         patch_size=config.tokenizer.downsample,
@@ -96,7 +97,7 @@ def dreamer4(config: WorldModelConfig, batch: int, *, decode: bool) -> tuple[Cal
         attn_heads=shape.heads,
         attn_dim_head=shape.width // shape.heads,
         time_block_every=shape.time_every,
-        ff_kwargs={"expansion_factor": 2.6},
+        ff_kwargs={"expansion_factor": 1.9},
         num_continuous_actions=2,
         predict_terminals=False,
     ).eval()

@@ -1,6 +1,6 @@
 """Quality against denoising steps per frame, of one checkpoint or several, as a table, JSON and a picture.
 
-    python benchmarks/steps.py --run runs/pusht --checkpoints runs/pusht/checkpoint runs/pusht_distill/checkpoint \
+    python benchmarks/steps.py --run runs/pusht --checkpoints runs/pusht/finetune/checkpoint runs/pusht/checkpoint \
         --output outputs/steps
 
 Open-loop dreams of the run's held-out episodes: how much better changed pixels are than in a copy of the last frame,

@@ -129,7 +129,7 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
 def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldModelConfig:
     """The shape of a checkpoint without what may differ from that of a run which begins with it."""
     backbone = replace(config.backbone, shortcut=config.backbone.shortcut or wanted.backbone.shortcut)
-    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps", "hold_below")}
+    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps")}
     return replace(config, backbone=backbone, **free)
 
 

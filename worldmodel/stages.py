@@ -136,7 +136,6 @@ class BackboneStage(Stage):
     ) -> None:
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
-        self._hold_below = model.config.hold_below
         self.actions_known, self.distill = actions_known, distill
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
@@ -163,7 +162,7 @@ class BackboneStage(Stage):
         """A part of long windows, whose past is dreamed in some of the steps."""
         network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
         if self.actions_known and torch.rand(()) < ROLLOUT_SHARE:
-            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance, self._hold_below))
+            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance))
         first = int(torch.randint(self.config.rollout_window - self.config.window + 1, ()))
         return part(batch, first, self.config.window)
 

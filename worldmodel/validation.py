@@ -8,6 +8,7 @@ import torch
 from worldmodel.data.action_groups import join_actions
 from worldmodel.data.cache import Recordings
 from worldmodel.metrics import FrameError, changed_mask
+from worldmodel.models.backbone import Backbone
 from worldmodel.models.frame_tokenizer import FrameTokenizer, covering
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.world_model import WorldModel
@@ -100,9 +101,8 @@ class ValidateDreams:
         model, n = self.model, self.model.frames_per_latent
         body = model.embodiment_index(dataset.spec.name)
         bodies = torch.full((len(windows),), body, device=stage.device)
-        variance, hold = model.config.objective.skip_variance, model.config.hold_below
         average: Backbone = stage.average  # pyright: ignore[reportAssignmentType]
-        rollout = Rollout(average, bodies, variance, range(len(windows)), hold_below=hold)
+        rollout = Rollout(average, bodies, model.config.objective.skip_variance, range(len(windows)))
         joined = join_actions(dataset.actions[windows[:, :-1]], n)
         size = model.backbone.action_size - joined.shape[-1]
         led = np.pad(joined, ((0, 0), (1, 0), (0, size)))  # to the first latent none led

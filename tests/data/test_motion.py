@@ -52,7 +52,9 @@ def test_what_never_moves_has_limits_too():
 
 def test_angles_go_the_shorter_way():
     source = walking("rad")
-    source.episodes[0].state[:] = np.array([[3.0, 0.1], [-3.0, 6.2], [-3.0, 6.2], [3.0, 0.1], [3.0, 0.1]])
+    state = source.episodes[0].state
+    assert state is not None
+    state[:] = np.array([[3.0, 0.1], [-3.0, 6.2], [-3.0, 6.2], [3.0, 0.1], [3.0, 0.1]])
     moved = Motion(source)[0].actions
     turn = 2 * math.pi
     np.testing.assert_allclose(moved[[0, 2]], [[turn - 6, 6.1 - turn], [6 - turn, turn - 6.1]], atol=1e-5)
@@ -63,6 +65,7 @@ def test_the_shortest_episode_has_no_known_action():
     source.episodes = [
         replace(e, frames={k: v[:1] for k, v in e.frames.items()}, actions=e.actions[:1], **first)
         for e in source.episodes
+        if e.state is not None
         for first in [{"action_mask": e.action_mask[:1], "state": e.state[:1], "reward": None, "success": None}]
     ]
     moved = Motion(source)[0]

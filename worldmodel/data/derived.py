@@ -35,12 +35,12 @@ class Ranges:
         return low.tolist(), np.where(high > low, high, low + 1.0).tolist()
 
 
-def sampled(count: int) -> list[int]:
-    """Returns the indices of at most `SAMPLED_EPISODES` of ``count`` episodes, spread evenly from first to last.
+def sampled(count: int, most: int = SAMPLED_EPISODES) -> list[int]:
+    """Returns the indices of at most ``most`` of ``count`` episodes, spread evenly from first to last.
 
     Ranges are taken from these, so that opening a dataset takes a bounded time.
     """
-    return np.unique(np.linspace(0, count - 1, min(count, SAMPLED_EPISODES)).round().astype(int)).tolist()
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
 def named_embodiment(name: str, where: str, actions: int, states: int) -> EmbodimentSpec:

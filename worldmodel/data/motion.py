@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32
 
-from worldmodel.data.derived import named_embodiment
+from worldmodel.data.derived import named_embodiment, sampled
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, Episode, EpisodeSource, InputError
 
 SAMPLED_EPISODES = 16  # read to find how far a state moves
@@ -61,11 +61,10 @@ class Motion:
 
     def _spec(self, dims: Sequence[ActionDim]) -> ActionSpec:
         """Actions as far as the state moves in some of the episodes."""
-        chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SAMPLED_EPISODES)).round().astype(int))
         reach = np.zeros(len(dims))
-        for index in chosen:
+        for index in sampled(len(self), SAMPLED_EPISODES):
             try:
-                reach = np.maximum(reach, np.abs(self._moved(self.source[int(index)])).max(axis=0, initial=0.0))
+                reach = np.maximum(reach, np.abs(self._moved(self.source[index])).max(axis=0, initial=0.0))
             except InputError:
                 continue  # told when the episode is asked for
         limits = [float(furthest) * MARGIN or 1.0 for furthest in reach]

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from worldmodel.models.backbone import Backbone, Inputs
-from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import around, denoise, euler_step, time_schedule
 from worldmodel.models.incremental import IncrementalBackbone
 from worldmodel.models.prediction import stack_history
@@ -22,28 +21,14 @@ from worldmodel.models.shortcut import step_size
 class Rollout:
     """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
 
-    Args:
-        backbone: the network.
-        embodiment: who acts, per dream.
-        skip_variance: as in training.
-        seeds: of the noise, per dream.
-        hold_below: a token that changes less than this (mean square) keeps its latents.
-
     Attributes:
         readout: reward and logit of success of the action that led to the last frame.
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        embodiment: Int64[Tensor, "b"],
-        skip_variance: float,
-        seeds: Sequence[int],
-        *,
-        hold_below: float = 0.0,
+        self, backbone: Backbone, embodiment: Int64[Tensor, "b"], skip_variance: float, seeds: Sequence[int]
     ) -> None:
-        self.backbone, self.embodiment = backbone, embodiment
-        self.skip_variance, self.hold_below = skip_variance, hold_below
+        self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
         self.network = IncrementalBackbone(backbone, embodiment)
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
@@ -71,7 +56,7 @@ class Rollout:
         """Lets some dreams begin anew from other frames; the others do not notice."""
         assert self.past is not None, "observe at least one frame first"
         assert self.readout is not None
-        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds, hold_below=self.hold_below)
+        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds)
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None
@@ -91,7 +76,7 @@ class Rollout:
         def estimate(frame: Tensor, time: float) -> Tensor:
             return self.network.denoise(tokens, frame, time, size) + self._guess(frame, time)
 
-        frame = self._hold(denoise(noise, estimate, steps))
+        frame = denoise(noise, estimate, steps)
         self._finish(tokens, frame)
         return frame
 
@@ -106,18 +91,8 @@ class Rollout:
             guess = outputs.latents.squeeze(1) + self._guess(frame, now)
             frame = euler_step(frame, guess, now, then)
             action = euler_step(action, outputs.actions.squeeze(1), now, then)
-        frame = self._hold(frame)
         self._finish(self.network.prepare(self._inputs(frame, action)), frame)
         return frame, action
-
-    def _hold(self, frame: Tensor) -> Tensor:
-        """Lets what hardly changes stay as it was, so that small errors do not add up where nothing happens."""
-        if not self.hold_below:
-            return frame
-        assert self.past is not None
-        before, patch = self.past[:, 0], self.backbone.config.patch
-        moved = token_changes(frame, before, patch) >= self.hold_below
-        return torch.where(moved.unsqueeze(-1), frame, before)
 
     def _finish(self, tokens: Tensor, frame: Tensor) -> None:
         self.readout = self.network.remember(tokens, frame)

@@ -19,9 +19,7 @@ MOST_REAL = 3  # frames that a dream begins with
 
 
 @torch.no_grad()
-def dreamed_past(
-    backbone: Backbone, batch: Batch, skip_variance: float, hold_below: float
-) -> Float[Tensor, "b t h w c"]:
+def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
     """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame."""
     z = batch.latents
     assert z is not None
@@ -30,7 +28,7 @@ def dreamed_past(
     if not len(rows):
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
-    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, hold_below=hold_below)
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds)
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])

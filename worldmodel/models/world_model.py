@@ -37,8 +37,6 @@ class WorldModelConfig:
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
         action_steps: Euler steps per action chunk or inferred action.
-        hold_below: a dreamed token whose latents change less than this (mean square) keeps them, so that what nothing
-            touches does not dissolve in long rollouts; 0: off.
     """
 
     height: int = 64
@@ -48,7 +46,6 @@ class WorldModelConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     sampling_steps: int = 4
     action_steps: int = 8
-    hold_below: float = 0.0
 
     def __post_init__(self) -> None:
         check_size(self.height, self.width)
@@ -59,8 +56,6 @@ class WorldModelConfig:
                 f"frame size {self.height}x{self.width}: wanted height and width divisible by {cell} "
                 f"(the tokenizer's {downsample} pixels per latent cell, times backbone.patch {patch})"
             )
-        if not self.hold_below >= 0:
-            raise InputError(f"hold_below: found {self.hold_below}, wanted at least 0")
 
 
 class WorldModel(nn.Module):
@@ -299,8 +294,7 @@ class WorldModel(nn.Module):
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        variance, hold = self.config.objective.skip_variance, self.config.hold_below
-        return Rollout(self.backbone, bodies, variance, seeds, hold_below=hold)
+        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""
