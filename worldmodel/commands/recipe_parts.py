@@ -60,7 +60,7 @@ def collect(config: CollectConfig, folder: Path) -> None:
         folder,
         seed=config.seed,
         max_steps=config.max_steps,
-        env_options={"size": config.size},
+        env_options={"size": config.size, **config.options},
     )
 
 
