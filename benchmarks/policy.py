@@ -109,15 +109,23 @@ def play(model: WorldModel, execute: int, episodes: int) -> dict[str, Any]:
     return result
 
 
-def show(result: dict[str, Any]) -> None:
+def by_who(latency: dict[str, dict[str, float]], scores: dict[str, Any]) -> dict[str, Any]:
+    """The same, sorted by whom it is about; a ratio is a policy's latency over ours."""
+    ours = {name: row for name, row in latency.items() if name.startswith("ours")}
+    peers = {name: row for name, row in latency.items() if name not in ours}
+    ratio = {name: row["times_ours"] for name, row in peers.items()}
+    return {"ours": {"latency": ours, "play": scores}, "peers": peers, "ratio": ratio}
+
+
+def show(latency: dict[str, dict[str, float]], scores: dict[str, Any]) -> None:
     """Prints two tables."""
     table = Table("policy", "M parameters", "chunk p50, ms", "p95, ms", "actions/s", "chunks/s", "x ours")
-    for name, row in result["latency"].items():
+    for name, row in latency.items():
         cells = [row["parameters"] / 1e6, *(row[key] for key in ("p50_ms", "p95_ms", "actions_per_s", "chunks_per_s"))]
         table.add_row(name, *(f"{cell:.1f}" for cell in cells), f"{row['times_ours']:.2f}")
     Console().print(table)
     table = Table("imagination", "mean best score", "95 %", "ms per action")
-    for name, row in result["play"].items():
+    for name, row in scores.items():
         low, high = row["ci95"]
         table.add_row(name, f"{row['mean_score']:.3f}", f"{low:.3f} to {high:.3f}", f"{row['ms_per_action']:.1f}")
     Console().print(table)
@@ -134,12 +142,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
     model = worldmodel.load(args.checkpoint)
-    latency = measure({**our_policy(model, args.execute), **lerobot_policies()}, args.repeats)
-    result = {"latency": latency, "play": play(model, args.execute, args.episodes)}
-    show(result)
+    small = our_policy(worldmodel.load(args.checkpoint, engine="int8"), args.execute)["ours"]
+    everyone = {**our_policy(model, args.execute), "ours, int8": small, **lerobot_policies()}
+    latency = measure(everyone, args.repeats)
+    scores = play(model, args.execute, args.episodes)
+    show(latency, scores)
     if args.output:
         output = Path(args.output)
-        write_json(make_folder(output.parent) / output.name, result)
+        write_json(make_folder(output.parent) / output.name, by_who(latency, scores))
 
 
 if __name__ == "__main__":

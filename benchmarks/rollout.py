@@ -3,10 +3,10 @@
     uv sync --group benchmark && python benchmarks/rollout.py --output outputs/rollout.json
 
 Both dream 15 frames after one real frame, in 4 denoising steps each, with equal tokens per frame, equal parameters in
-what runs (within 10 %), and a context of all frames so far; random weights, two threads. They take turns with a large
-matrix product, and ratios are medians over the turns, so that a drifting machine speed falls on all. ``matmul_share``
-is the rate of our matrix products (torch's flop counter) over the machine's own. Without the optional package only
-ours is measured.
+what runs (within 10 %), and a context of all frames so far; random weights, two threads; ours by each of its engines.
+They take turns with a large matrix product, and ratios are medians over the turns, so that a drifting machine speed
+falls on all. ``matmul_share`` is the rate of our matrix products (torch's flop counter) over the machine's own. Without
+the optional package only ours is measured.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from worldmodel.config import load_config
 from worldmodel.data.embodiments import PUSHT
+from worldmodel.models.engine import ENGINES
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 from worldmodel.output import make_folder, write_json
 
@@ -42,16 +43,15 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def ours(config: WorldModelConfig, batch: int, *, compiled: bool, decode: bool) -> Callable[[], object]:
-    """Dreams that begin with one frame and go on for ``FRAMES`` - 1."""
+def ours(config: WorldModelConfig, batch: int, *, engine: str, decode: bool) -> Callable[[], object]:
+    """Dreams that begin with one frame and go on for ``FRAMES`` - 1, by an engine."""
     torch.manual_seed(0)
     model = WorldModel(config, [PUSHT]).eval().requires_grad_(False)
+    model.use_engine(engine)
     rows = (config.height // config.tokenizer.downsample, config.width // config.tokenizer.downsample)
     first, actions = torch.randn(batch, 1, *rows, config.tokenizer.channels), torch.rand(FRAMES, batch, 2)
     rollout = model.rollout(batch)
     rollout.observe(first)
-    if compiled:
-        rollout.network.compile()
 
     @torch.no_grad()
     def run() -> None:
@@ -127,13 +127,13 @@ def matmul() -> Callable[[], object]:
 
 
 def compare(
-    config: WorldModelConfig, batch: int, repeats: int, *, decode: bool, kinds: tuple[str, ...] = ("eager", "compiled")
+    config: WorldModelConfig, batch: int, repeats: int, *, decode: bool, engines: tuple[str, ...] = ENGINES
 ) -> dict[str, Any]:
     """Medians of paired runs at a batch size."""
     config = replace(config, backbone=replace(config.backbone, window=FRAMES))
-    runs = {f"ours_{kind}": ours(config, batch, compiled=kind == "compiled", decode=decode) for kind in kinds}
+    runs = {f"ours_{engine}": ours(config, batch, engine=engine, decode=decode) for engine in engines}
     with FlopCounterMode(display=False) as counter:
-        ours(config, batch, compiled=False, decode=False)()
+        ours(config, batch, engine="eager", decode=False)()
     result: dict[str, Any] = {"batch": batch, "decode": decode}
     result["parameters"] = sum(p.numel() for p in WorldModel(config, [PUSHT]).backbone.parameters())
     if importlib.util.find_spec("dreamer4"):
@@ -145,7 +145,7 @@ def compare(
     rate = [2 * SIDE**3 / turn["matmul"] for turn in turns]
     for name in runs.keys() - {"matmul"}:
         result[name] = {"frames_per_s": batch * (FRAMES - 1) / statistics.median(turn[name] for turn in turns)}
-        if name.startswith("ours") and not decode:
+        if name in ("ours_eager", "ours_compiled") and not decode:
             shares = [counter.get_total_flops() / turn[name] / r for turn, r in zip(turns, rate, strict=True)]
             result[name]["matmul_share"] = statistics.median(shares)
         if name.startswith("ours") and "dreamer4" in runs:
@@ -184,18 +184,33 @@ def growth(config: WorldModelConfig, repeats: int) -> dict[str, dict[str, float]
     }
 
 
-def show(result: dict[str, Any]) -> None:
+def by_who(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows of `compare`, sorted by whom they are about."""
+    ours, peer, ratio = {}, {}, {}
+    for row in rows:
+        name = f"batch_{row['batch']}_{'decoded' if row['decode'] else 'latents'}"
+        engines = {key.removeprefix("ours_"): value for key, value in row.items() if key.startswith("ours_")}
+        ours[name] = {"parameters": row["parameters"]}
+        for engine, value in engines.items():
+            ours[name][engine] = {key: number for key, number in value.items() if key != "ratio"}
+        if "dreamer4" in row:
+            peer[name] = {"parameters": row["dreamer4_parameters"], **row["dreamer4"]}
+            ratio[name] = {engine: value["ratio"] for engine, value in engines.items()}
+    return {"ours": ours, "peers": {"dreamer4": peer}, "ratio": {"dreamer4": ratio}}
+
+
+def show(rows: list[dict[str, Any]], grown: dict[str, dict[str, float]]) -> None:
     """Prints two tables."""
     table = Table("batch", "decoding", "who", "frames/s", "x dreamer4", "share of matmul rate", title="rollout")
-    for row in result["rollout"]:
-        for name in ("ours_eager", "ours_compiled", "dreamer4"):
+    for row in rows:
+        for name in (*(f"ours_{engine}" for engine in ENGINES), "dreamer4"):
             if name in row:
                 cells = (f"{row[name][key]:.2f}" if key in row[name] else "" for key in ("ratio", "matmul_share"))
                 decoding = "with" if row["decode"] else "without"
                 table.add_row(str(row["batch"]), decoding, name, f"{row[name]['frames_per_s']:.1f}", *cells)
     Console().print(table)
     table = Table("what grows", "milliseconds per step of all dreams, or MiB", title="growth")
-    for name, values in result["growth"].items():
+    for name, values in grown.items():
         table.add_row(name, "  ".join(f"{key}: {value:.1f}" for key, value in values.items()))
     Console().print(table)
 
@@ -210,10 +225,11 @@ def main() -> None:
     torch.set_num_threads(2)
     config = load_config(args.config).model
     rows = [compare(config, batch, args.repeats, decode=decode) for decode in (False, True) for batch in BATCHES]
-    result = {"rollout": rows, "growth": growth(config, args.repeats), "threads": torch.get_num_threads()}
-    show(result)
+    grown = growth(config, args.repeats)
+    show(rows, grown)
     if args.output:
         output = Path(args.output)
+        result = {**by_who(rows), "growth": grown, "threads": torch.get_num_threads()}
         write_json(make_folder(output.parent) / output.name, result)
 
 

@@ -47,6 +47,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         context_frames: real frames that an episode begins with.
         max_steps: an episode ends here at the latest.
         sampling_steps: denoising steps per frame; the model's own number unless given.
+        engine: how the network is carried out, see `worldmodel.models.engine`; a model that is given has its own.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
@@ -70,9 +71,10 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         context_frames: int = 4,
         max_steps: int = 300,
         sampling_steps: int | None = None,
+        engine: str = "eager",
         render_mode: str | None = "rgb_array",
     ) -> None:
-        self.model = checkpoint if isinstance(checkpoint, WorldModel) else worldmodel.load(checkpoint)
+        self.model = checkpoint if isinstance(checkpoint, WorldModel) else worldmodel.load(checkpoint, engine=engine)
         if self.model.frames_per_latent != 1:
             raise InputError(f"dream: this model has {self.model.frames_per_latent} frames per latent, wanted one")
         self.embodiment: EmbodimentSpec = self.model.embodiments[self.model.embodiment_index(embodiment)]

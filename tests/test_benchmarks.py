@@ -53,10 +53,17 @@ def test_rollouts_are_timed(capsys, monkeypatch):
     monkeypatch.setattr(rollout, "FRAMES", 3)
     monkeypatch.setattr(rollout.importlib.util, "find_spec", lambda name: None)
     config = tiny.model(32, 32).config
-    row = rollout.compare(config, batch=2, repeats=1, decode=False, kinds=("eager",))
+    row = rollout.compare(config, batch=2, repeats=1, decode=False, engines=("eager", "int8"))
     assert row["ours_eager"]["frames_per_s"] > 0
     assert 0 < row["ours_eager"]["matmul_share"] < 1
-    rollout.show({"rollout": [row], "growth": {"width": {"96": 1.5}}})
+    assert row["ours_int8"].keys() == {"frames_per_s"}
+    row |= {"dreamer4": {"frames_per_s": 2.0}, "dreamer4_parameters": 7}
+    row["ours_eager"]["ratio"] = row["ours_int8"]["ratio"] = 3.5
+    rollout.show([row], {"width": {"96": 1.5}})
+    result = rollout.by_who([row])
+    assert result["ours"]["batch_2_latents"]["eager"]["frames_per_s"] == row["ours_eager"]["frames_per_s"]
+    assert result["peers"]["dreamer4"]["batch_2_latents"] == {"parameters": 7, "frames_per_s": 2.0}
+    assert result["ratio"]["dreamer4"]["batch_2_latents"] == {"eager": 3.5, "int8": 3.5}
     assert "ours_eager" in capsys.readouterr().out
 
 
@@ -66,8 +73,12 @@ def test_policies_are_timed(capsys, monkeypatch):
     assert latency["ours"]["times_ours"] == 1.0
     assert latency["ours"]["actions_per_s"] == 2 * latency["ours"]["chunks_per_s"]
     scores = {"mean_score": 0.5, "ci95": [0.4, 0.6], "ms_per_action": 1.0}
-    policy.show({"latency": latency, "play": {"off": scores}})
+    policy.show(latency, {"off": scores})
     assert "imagining" in capsys.readouterr().out
+    result = policy.by_who({**latency, "lerobot act": latency["ours"] | {"times_ours": 4.0}}, {"off": scores})
+    assert result["ours"]["play"] == {"off": scores}
+    assert result["peers"]["lerobot act"]["parameters"] == latency["ours"]["parameters"]
+    assert result["ratio"] == {"lerobot act": 4.0}
 
 
 @pytest.mark.parametrize("name", [*ablations.TRIALS, *ablations.TOKENIZERS, *ablations.LABELS])

@@ -53,15 +53,16 @@ def find(name: str) -> Path:
     )
 
 
-def load(name: str | os.PathLike[str], device: str = "cpu") -> WorldModel:
+def load(name: str | os.PathLike[str], device: str = "cpu", engine: str = "eager") -> WorldModel:
     """Loads a model for use.
 
     Args:
         name: shipped name, folder, or Hub id.
         device: where to put it.
+        engine: how its layers are carried out: ``"eager"``, ``"compiled"`` or ``"int8"`` (`worldmodel.models.engine`).
 
     Raises:
-        InputError: no such checkpoint, a damaged one, or one of another version.
+        InputError: no such checkpoint, a damaged one, or one of another version; no such engine.
     """
     folder = find(os.fspath(name))
     config, embodiments = read_config(folder)
@@ -75,7 +76,8 @@ def load(name: str | os.PathLike[str], device: str = "cpu") -> WorldModel:
         raise InputError(
             f"{weights}: cannot be read ({reason}), wanted the weights that config.json describes"
         ) from error
-    return model.eval().requires_grad_(False).to(device)
+    model.eval().requires_grad_(False).to(device).use_engine(engine)
+    return model
 
 
 def read_config(folder: Path) -> tuple[WorldModelConfig, list[EmbodimentSpec]]:

@@ -145,6 +145,12 @@ def test_rollout(tiny: Path, recordings: Path, output: Path) -> None:
     assert np.load(output / "episode_0001.npz")["dreamed"].shape == (5, SIZE_PX, SIZE_PX, 3)
 
 
+def test_rollout_by_another_engine(tiny: Path, recordings: Path, output: Path) -> None:
+    words = ("--checkpoint", tiny, "--data", recordings, "--episodes", 1, "--steps", 5, "--engine", "int8")
+    assert run("rollout", *words, "--output", output) == 0
+    assert json.loads((output / "metrics.json").read_text())
+
+
 def test_eval(tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gymnasium.register("ShortPushT-v0", entry_point="envs.pusht:PushT", max_episode_steps=10)
     words = ("--checkpoint", tiny, "--windows", 3, "--horizon", 4, "--episodes", 1, "--env", "gymnasium:ShortPushT-v0")

@@ -50,6 +50,10 @@ MISTAKES = {
         "rollout --checkpoint tiny --data nan.hdf5 --episodes 1 --output out",
         "000001: actions hold NaN",
     ),
+    "unknown engine": (
+        "rollout --checkpoint tiny --data good.hdf5 --engine fast --output out",
+        "engine: found 'fast', wanted one of: eager, compiled, int8",
+    ),
     "odd frame size": ("run tiny --model.height 20 --output out", "20"),
     "folder in use": ("convert good.hdf5 full", "full: folder is not empty"),
     "file in the way": ("convert good.hdf5 text.txt/out", "text.txt is a file"),

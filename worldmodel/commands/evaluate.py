@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from worldmodel.commands.parsing import add_env_options, add_size, declare, env_options, natural, positive
+from worldmodel.commands.parsing import add_engine, add_env_options, add_size, declare, env_options, natural, positive
 
 if TYPE_CHECKING:
     from policies.evaluation import PolicyEpisode
@@ -30,6 +30,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         commands, "eval", call, summary="score dreams and policy, write a report", text=TEXT, examples=EXAMPLES
     )
     parser.add_argument("--checkpoint", metavar="C", help="name of a shipped checkpoint (pusht), a folder, or a Hub id")
+    add_engine(parser)
     text = "a checkpoint, taef2, or an AutoencoderTiny or AutoencoderKLWan (folder or Hub id)"
     parser.add_argument("--tokenizer", nargs="+", metavar="T", help=text)
     parser.add_argument("--data", metavar="D", help="recordings that score the dream, or the tokenizers")
@@ -69,7 +70,7 @@ def call(args: argparse.Namespace) -> None:
     if not (args.data or args.env):
         raise InputError("eval: neither --data nor --env found, wanted at least one")
     output = check_writable(args.output)
-    model = load(args.checkpoint)
+    model = load(args.checkpoint, engine=args.engine)
     metrics: dict[str, Any] = {"checkpoint": args.checkpoint}
     samples, films = None, []
     if args.env:

@@ -46,6 +46,11 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    text = "how the network is carried out: eager, compiled (slow to start), or int8 (%(default)s)"
+    parser.add_argument("--engine", default="eager", metavar="E", help=text)
+
+
 def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     text = "data set: HDF5 file, LeRobot folder, folder of mp4, or Hub id"
     parser.add_argument("--data", required=required, metavar="D", help=text)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from worldmodel.commands.parsing import add_data, declare, natural, positive
+from worldmodel.commands.parsing import add_data, add_engine, declare, natural, positive
 
 ENVIRONMENTS = {"pusht": "PushT-v0"}  # of each body, where neither --env nor --data is given
 TEXT = """\
@@ -22,6 +22,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--checkpoint", default="pusht", metavar="C", help="shipped checkpoint, folder, or Hub id (%(default)s)"
     )
+    add_engine(parser)
     parser.add_argument("--env", metavar="ID", help="the real environment beside it (that of the checkpoint's body)")
     add_data(parser, required=False)
     parser.add_argument(
@@ -45,7 +46,7 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.play.server import HOSTS, MAX_MESSAGE_BYTES, make_app
     from worldmodel.types import InputError
 
-    open_session = opener(args.checkpoint, args.env, args.data)
+    open_session = opener(args.checkpoint, args.env, args.data, args.engine)
     lobby = Lobby(open_session, check_writable(args.output), limit=args.sessions)
     app: Starlette = make_app(lobby)
     listener = socket.socket()
@@ -70,7 +71,7 @@ def call(args: argparse.Namespace) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def opener(checkpoint: str, env: str | None, data: str | None):
+def opener(checkpoint: str, env: str | None, data: str | None, engine: str = "eager"):
     """Returns a function that opens a session, having opened and closed one, so that mistakes are told at once."""
     from worldmodel.checkpoint import load
     from worldmodel.commands.environments import full_id
@@ -81,7 +82,7 @@ def opener(checkpoint: str, env: str | None, data: str | None):
 
     if env is not None and data is not None:
         raise InputError("play: both --env and --data, wanted one (recordings are played in the dream alone)")
-    model = load(checkpoint)
+    model = load(checkpoint, engine=engine)
     if data is not None:
         source = open_dataset(data)
         if not len(source):

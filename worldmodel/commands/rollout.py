@@ -2,7 +2,7 @@
 
 import argparse
 
-from worldmodel.commands.parsing import add_checkpoint, add_data, declare, natural, positive
+from worldmodel.commands.parsing import add_checkpoint, add_data, add_engine, declare, natural, positive
 
 TEXT = """\
 Every dream starts from the first frames of an episode and then sees only its
@@ -21,6 +21,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     add_checkpoint(parser)
     add_data(parser, required=True)
+    add_engine(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for films and metrics.json")
     parser.add_argument("--episodes", nargs="+", type=natural, metavar="N", help="which episodes (the first four)")
     parser.add_argument(
@@ -42,7 +43,7 @@ def call(args: argparse.Namespace) -> None:
 
     output = check_writable(args.output)
     rollout(
-        load(args.checkpoint),
+        load(args.checkpoint, engine=args.engine),
         open_dataset(args.data),
         output,
         episodes=args.episodes,

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodel.models.backbone import Backbone, Inputs, Outputs, layers_of
-from worldmodel.models.layers import Layer, Record, rotary_tables, rotate
+from worldmodel.models.layer_pass import Moment, RunLayers, run_layers
+from worldmodel.models.layers import Record, rotary_tables
 
 
 class IncrementalBackbone:
-    """A backbone with the memory of a batch of samples.
+    """A backbone with the memory of a batch of samples; ``run`` carries out `run_layers` (`worldmodel.models.engine`).
 
     Attributes:
         frames: (b,) frames that each sample has seen.
@@ -26,8 +27,8 @@ class IncrementalBackbone:
         values: the same.
     """
 
-    def __init__(self, backbone: Backbone, embodiment: Int64[Tensor, "b"]) -> None:
-        self.backbone, self.embodiment = backbone, embodiment
+    def __init__(self, backbone: Backbone, embodiment: Int64[Tensor, "b"], run: RunLayers = run_layers) -> None:
+        self.backbone, self.embodiment, self.run = backbone, embodiment, run
         config, b, device = backbone.config, len(embodiment), embodiment.device
         self.per_position = config.time_attention == "position"
         self.tokens, self.spatial, self.window = (
@@ -47,23 +48,20 @@ class IncrementalBackbone:
         self._noisy_in = (
             backbone.patch_in.weight.unflatten(1, (config.patch**2, -1))[:, :, :cell].flatten(1).contiguous()
         )
+        pairs = [(layer.attention.q_norm.weight, layer.attention.k_norm.weight) for layer in self.layers]
+        self._gains = torch.stack([torch.stack(pair) for pair in pairs])[:, :, None, None, None]
         self._modulations: dict[tuple[float, float], Tensor] = {}
-        self._layers = self._all_layers
-
-    def compile(self) -> None:
-        """Compiles the passes from now on: slow at first, for each of the three kinds of pass, then fast."""
-        self._layers = torch.compile(self._all_layers, dynamic=False, options={"freezing": True})
 
     def prepare(self, inputs: Inputs) -> Float[Tensor, "b n d"]:
         """Tokens of the next frame's block without its latents: what is the same for all its denoising steps."""
         b, window = len(self.frames), self.window
-        cos, sin = rotary_tables(self.frames, self.keys.shape[-1])
-        self._cos, self._sin = cos[:, None, None], sin[:, None, None]
-        self._rows, self._slot = torch.arange(b, device=cos.device), self.frames % window
+        cos, sin = (table[:, None, None] for table in rotary_tables(self.frames, self.keys.shape[-1]))
+        rows = torch.arange(b, device=cos.device)
         # Slots fill in order: until the ring is full, those up to the present one hold frames.
         held = torch.arange(window, device=cos.device) <= self.frames[:, None]
         repeats = (self.tokens, 0) if self.per_position else (self.tokens - 1, 1)
-        self._mask = held.repeat_interleave(*repeats)[:, None, None]
+        mask = held.repeat_interleave(*repeats)[:, None, None]
+        self._moment = Moment(self.keys, self.values, cos, sin, rows, self.frames % window, mask, self._gains)
         return self.backbone.embed(inputs.with_latents(torch.zeros_like(inputs.latents), inputs.clock)).squeeze(1)
 
     def denoise(
@@ -102,7 +100,7 @@ class IncrementalBackbone:
 
     def fresh(self, rows: Int64[Tensor, "k"]) -> "IncrementalBackbone":
         """Samples with the embodiments of these ones that have seen nothing yet."""
-        return IncrementalBackbone(self.backbone, self.embodiment[rows])
+        return IncrementalBackbone(self.backbone, self.embodiment[rows], self.run)
 
     def assign(self, rows: Int64[Tensor, "k"], other: "IncrementalBackbone") -> None:
         """Replaces what these samples remember."""
@@ -117,15 +115,7 @@ class IncrementalBackbone:
     def _run(
         self, x: Float[Tensor, "b n d"], time: float, wanted: slice, step_size: float = 0.0
     ) -> Float[Tensor, "b _ d"]:
-        """All layers and the last norm; the last layer only for the tokens that are ``wanted``."""
-        return self._layers(x, self._modulation(time, step_size), wanted)
-
-    def _all_layers(self, x: Tensor, modulations: Tensor, wanted: slice) -> Tensor:
-        over_time, last = 0, len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
-            x = self._layer(layer, x, modulations[index], over_time, wanted if index == last else slice(None))
-            over_time += layer.over_time
-        return self.backbone.norm(x)
+        return self.run(self.backbone, x, self._modulation(time, step_size), self._moment, wanted)
 
     def _modulation(self, time: float, step_size: float) -> Tensor:
         """Shift, 1 + scale and gate of every layer at a flow time: (layers, 6, d)."""
@@ -136,29 +126,3 @@ class IncrementalBackbone:
             table[:, [1, 4]] += 1.0
             self._modulations[time, step_size] = table
         return self._modulations[time, step_size]
-
-    def _layer(self, layer: Layer, x: Tensor, modulation: Tensor, over_time: int, wanted: slice) -> Tensor:
-        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation
-        y = layer.norm_attention(x) * scale_a + shift_a
-        q, k, v = (part.squeeze(2) for part in layer.attention.project(y.unsqueeze(1)))
-        if layer.over_time:
-            q, k = rotate(q, self._cos, self._sin), rotate(k, self._cos, self._sin)
-            y = self._attend_over_time(q, k, v, self.keys[over_time], self.values[over_time])
-        else:
-            y = F.scaled_dot_product_attention(q, k[:, :, :-1], v[:, :, :-1])
-        y = rearrange(y, "b h n e -> b n (h e)")
-        x = x[:, wanted] + gate_a * layer.attention.out(y[:, wanted])
-        return x + gate_m * layer.mlp(layer.norm_mlp(x) * scale_m + shift_m)
-
-    def _attend_over_time(self, q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Writes this frame's keys and values into the ring and attends to all that it holds."""
-        for ring, new in ((keys, k), (values, v)):
-            if self.per_position:
-                ring[self._rows, :, :, self._slot] = new.transpose(1, 2)
-            else:
-                ring[self._rows, :, self._slot] = new[:, :, : self.tokens - 1]
-        if not self.per_position:
-            return F.scaled_dot_product_attention(q, keys.flatten(2, 3), values.flatten(2, 3), self._mask)
-        alone = q.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-        y = F.scaled_dot_product_attention(alone, keys.flatten(0, 1), values.flatten(0, 1), self._mask)
-        return y.squeeze(2).unflatten(0, (-1, self.tokens)).transpose(1, 2)

@@ -14,6 +14,7 @@ from torch import Tensor
 from worldmodel.models.backbone import Backbone, Inputs
 from worldmodel.models.flow import around, denoise, euler_step, time_schedule
 from worldmodel.models.incremental import IncrementalBackbone
+from worldmodel.models.layer_pass import RunLayers, run_layers
 from worldmodel.models.prediction import stack_history
 from worldmodel.models.shortcut import step_size
 
@@ -26,10 +27,15 @@ class Rollout:
     """
 
     def __init__(
-        self, backbone: Backbone, embodiment: Int64[Tensor, "b"], skip_variance: float, seeds: Sequence[int]
+        self,
+        backbone: Backbone,
+        embodiment: Int64[Tensor, "b"],
+        skip_variance: float,
+        seeds: Sequence[int],
+        run: RunLayers = run_layers,
     ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
-        self.network = IncrementalBackbone(backbone, embodiment)
+        self.network = IncrementalBackbone(backbone, embodiment, run)
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
         self.readout: Float[Tensor, "b 2"] | None = None
@@ -56,7 +62,7 @@ class Rollout:
         """Lets some dreams begin anew from other frames; the others do not notice."""
         assert self.past is not None, "observe at least one frame first"
         assert self.readout is not None
-        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds)
+        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run)
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
 from worldmodel.models import planning, sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
+from worldmodel.models.engine import prepare_engine
 from worldmodel.models.frame_tokenizer import check_size, fitting
+from worldmodel.models.layer_pass import RunLayers, run_layers
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.tokenizer import TokenizerConfig
@@ -70,6 +72,15 @@ class WorldModel(nn.Module):
         cell = config.tokenizer.downsample * config.backbone.patch
         grid = (config.height // cell, config.width // cell)
         self.backbone = Backbone(config.backbone, bodies, config.tokenizer.channels, grid)
+        self._run_layers: RunLayers = run_layers
+
+    def use_engine(self, engine: str) -> None:
+        """Dreams and acts by another of `worldmodel.models.engine.ENGINES` from now on.
+
+        Raises:
+            InputError: no such engine, or one that this device does not have.
+        """
+        self._run_layers = prepare_engine(self.backbone, engine)
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -294,7 +305,7 @@ class WorldModel(nn.Module):
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds)
+        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds, self._run_layers)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""
