@@ -207,6 +207,7 @@ class Batch:
         embodiment: index into the model's list of embodiments.
         imitate: True for rows whose actions the policy should learn; None: all.
         past: what is shown as past frames where it is not ``latents``.
+        words: of the instruction (`worldmodel.data.words`); None: there is none.
     """
 
     actions: Float32[Tensor, "b ta a"]
@@ -219,6 +220,7 @@ class Batch:
     success: Float32[Tensor, "b t"] | None = None
     imitate: Bool[Tensor, "b"] | None = None
     past: Float32[Tensor, "b t h w c"] | None = None
+    words: Int64[Tensor, "b words"] | None = None
 
 
 @dataclass

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped, UInt8
+from jaxtyping import Float, Float32, Int64, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
+from worldmodel.data.words import hash_words
 from worldmodel.models import planning, sampling
 from worldmodel.models.backbone import Backbone, BackboneConfig
 from worldmodel.models.engine import prepare_engine
@@ -25,6 +26,8 @@ from worldmodel.models.sampling import Rollout
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.tokenizers import make_tokenizer
 from worldmodel.types import EmbodimentSpec, InputError
+
+Text = str | Sequence[str | None] | None  # an instruction for all of a batch, or one for each
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,7 @@ class WorldModel(nn.Module):
         steps: int | None = None,
         seed: int = 0,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         """Dreams what follows (``forward_dynamics``).
 
@@ -174,6 +178,7 @@ class WorldModel(nn.Module):
             steps: Euler steps per latent.
             seed: of the noise that latents start from.
             embodiment: whose actions they are.
+            text: instruction, see `rollout`.
 
         Returns:
             The k frames that follow the context.
@@ -187,7 +192,7 @@ class WorldModel(nn.Module):
             between = context_actions[:, context_frames.shape[1] - recent.shape[1] :]
             before = F.pad(self._normalise(between, body), (0, 0, 1, 0))
         self._check_actions(actions, body, len(latents), actions.shape[1])
-        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
+        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed, text=text)
         rollout.observe(latents, before)
         steps = steps or self.config.sampling_steps
         planned = self._normalise(actions, body)
@@ -220,11 +225,12 @@ class WorldModel(nn.Module):
         seed: int = 0,
         sampling_steps: int | None = None,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> tuple[UInt8[np.ndarray, "b steps h w 3"], Float32[np.ndarray, "b steps a"]]:
         """Dreams ``steps`` frames and the actions that lead to them together (``joint``)."""
         body, sampling_steps = self.embodiment_index(embodiment), sampling_steps or self.config.sampling_steps
         latents = self.encode(self._recent(context_frames))
-        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
+        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed, text=text)
         rollout.observe(latents)
         pairs = [rollout.dream_jointly(sampling_steps) for _ in range(self._latents(steps))]
         frames, actions = (torch.stack(parts, 1) for parts in zip(*pairs, strict=True))
@@ -256,7 +262,7 @@ class WorldModel(nn.Module):
         self,
         context_frames: Shaped[np.ndarray, "b t h w 3"],
         state: Float32[np.ndarray, "b s"] | None = None,
-        text: str | None = None,
+        text: Text = None,
         *,
         seed: int = 0,
         steps: int | None = None,
@@ -267,7 +273,7 @@ class WorldModel(nn.Module):
         Args:
             context_frames: what was seen, oldest first.
             state: proprioception at the last frame, in the embodiment's own units.
-            text: instruction; this version has no text encoder and refuses any.
+            text: instruction, see `rollout`.
             seed: of the noise that actions start from.
             steps: Euler steps.
             embodiment: who acts.
@@ -276,8 +282,6 @@ class WorldModel(nn.Module):
             InputError: wrong shapes, or an instruction for a model that reads none.
         """
         body = self.embodiment_index(embodiment)
-        if text is not None:
-            raise InputError("text: this model was trained without instructions, wanted None")
         latents = self.encode(self._recent(context_frames))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
         known = None
@@ -294,18 +298,42 @@ class WorldModel(nn.Module):
             self._bodies(len(latents), body),
             steps or self.config.action_steps,
             generator,
+            self.read(text, len(latents)),
         )
         return self._denormalise(chunk, body)
 
-    def rollout(self, batch: int, *, embodiment: str | None = None, seed: int | Sequence[int] = 0) -> Rollout:
+    def rollout(
+        self, batch: int, *, embodiment: str | None = None, seed: int | Sequence[int] = 0, text: Text = None
+    ) -> Rollout:
         """A fresh rollout on latents for ``batch`` dreams; the building block of everything above.
 
         Its actions are normalised, and grouped where a latent spans several frames. Every dream has a seed of its own,
-        given or derived from the one.
+        given or derived from the one. ``text`` is the instruction of all dreams, or one for each.
+
+        Raises:
+            InputError: an instruction for a model that reads none, or another number of them.
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds, self._run_layers)
+        variance = self.config.objective.skip_variance
+        return Rollout(self.backbone, bodies, variance, seeds, self._run_layers, self.read(text, batch))
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it was trained with instructions."""
+        return self.config.backbone.text_buckets > 0
+
+    def read(self, text: Text, batch: int) -> Int64[Tensor, "b words"] | None:
+        """Words of an instruction for all, or of one for each (None: there is none); see `rollout`."""
+        texts = [text] * batch if text is None or isinstance(text, str) else list(text)
+        if len(texts) != batch:
+            raise InputError(f"text: found {len(texts)} instructions, wanted one, or one for each of {batch}")
+        if self.reads_text:
+            words = np.stack([hash_words(one) for one in texts])
+            return torch.as_tensor(words, device=self.tokenizer.latent_mean.device)
+        if any(one is not None for one in texts):
+            raise InputError("text: this model was trained without instructions, wanted None")
+        return None
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""
