@@ -35,6 +35,7 @@ from worldmodel.models.world_model import WorldModel
 from worldmodel.output import make_folder, write_json
 
 SIZE = 64
+SLOW_S, SLOW_TURNS = 3.0, 3
 Chunk = Callable[[], object]
 
 
@@ -75,19 +76,27 @@ def our_policy(model: WorldModel, execute: int) -> dict[str, tuple[Chunk, int, i
 
 
 def measure(calls: dict[str, tuple[Chunk, int, int]], repeats: int) -> dict[str, dict[str, float]]:
-    """Latency of a chunk in milliseconds, and rates."""
+    """Latency of a chunk in milliseconds, and rates; who needs more than ``SLOW_S`` takes part in few turns only."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in track(range(repeats + 1), "thinking"):
-        for name, (chunk, _, _) in calls.items():
+    paired: dict[str, list[float]] = {name: [] for name in calls}
+    slow: set[str] = set()
+    for turn in track(range(repeats + 1), "thinking"):
+        taken = {}
+        for name in [name for name in calls if turn <= SLOW_TURNS or name not in slow]:
             begin = time.perf_counter()
-            chunk()
-            if number:  # the first one warms caches up
-                times[name].append(1e3 * (time.perf_counter() - begin))
+            calls[name][0]()
+            taken[name] = 1e3 * (time.perf_counter() - begin)
+        if turn == 0:  # warms caches up
+            slow = {name for name, milliseconds in taken.items() if milliseconds > 1e3 * SLOW_S}
+            continue
+        for name, milliseconds in taken.items():
+            times[name].append(milliseconds)
+            paired[name].append(milliseconds / taken["ours"])
     result = {}
     for name, (_, execute, parameters) in calls.items():
         p50, p95 = np.percentile(times[name], (50, 95))
-        ratio = statistics.median(a / b for a, b in zip(times[name], times["ours"], strict=True))
         rates = {"chunks_per_s": 1e3 / p50, "actions_per_s": execute * 1e3 / p50}
+        ratio = statistics.median(paired[name])
         result[name] = {"parameters": parameters, "p50_ms": p50, "p95_ms": p95, **rates, "times_ours": ratio}
     return result
 

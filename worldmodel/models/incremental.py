@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodel.models.backbone import Backbone, Inputs, Outputs, layers_of
-from worldmodel.models.layer_pass import Moment, RunLayers, run_layers
+from worldmodel.models.layer_pass import Moment, RunLayers, gains_of, modulation_table, run_layers
 from worldmodel.models.layers import Record, rotary_tables
 
 
@@ -48,8 +48,7 @@ class IncrementalBackbone:
         self._noisy_in = (
             backbone.patch_in.weight.unflatten(1, (config.patch**2, -1))[:, :, :cell].flatten(1).contiguous()
         )
-        pairs = [(layer.attention.q_norm.weight, layer.attention.k_norm.weight) for layer in self.layers]
-        self._gains = torch.stack([torch.stack(pair) for pair in pairs])[:, :, None, None, None]
+        self._gains = gains_of(backbone)
         self._modulations: dict[tuple[float, float], Tensor] = {}
 
     def prepare(self, inputs: Inputs) -> Float[Tensor, "b n d"]:
@@ -118,11 +117,6 @@ class IncrementalBackbone:
         return self.run(self.backbone, x, self._modulation(time, step_size), self._moment, wanted)
 
     def _modulation(self, time: float, step_size: float) -> Tensor:
-        """Shift, 1 + scale and gate of every layer at a flow time: (layers, 6, d)."""
         if (time, step_size) not in self._modulations:
-            clocks = (torch.tensor(value, device=self.frames.device) for value in (time, step_size))
-            shared = self.backbone.condition(*clocks)
-            table = torch.stack([layer.offset for layer in self.layers]) + shared
-            table[:, [1, 4]] += 1.0
-            self._modulations[time, step_size] = table
+            self._modulations[time, step_size] = modulation_table(self.backbone, time, step_size)
         return self._modulations[time, step_size]

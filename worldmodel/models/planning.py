@@ -5,15 +5,16 @@ denoising step. No token of a future frame exists.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodel.models.backbone import Backbone, Inputs, layers_of
 from worldmodel.models.flow import denoise
+from worldmodel.models.layer_pass import gains_of, modulation_table, run_layer
 from worldmodel.models.layers import Record, rotary_tables, rotate
 from worldmodel.models.sampling import clean_inputs
 
@@ -56,25 +57,27 @@ def plan(
     backbone: Backbone, sight: Sight, embodiment: Int64[Tensor, "b"], noise: Float[Tensor, "b k a"], steps: int
 ) -> Float[Tensor, "b k a"]:
     """Denoises a chunk in Euler steps."""
-    shared = backbone.condition(torch.ones((), device=noise.device), None)
-    cos, sin = rotary_tables(
-        torch.tensor([sight.frame], device=noise.device), backbone.config.width // backbone.config.heads
-    )
+    config, device = backbone.config, noise.device
+    cos, sin = rotary_tables(torch.tensor([sight.frame], device=device), config.width // config.heads)
+    layers, table, gains = layers_of(backbone), modulation_table(backbone, 1.0), gains_of(backbone)
+
+    def in_space(keys: Tensor, values: Tensor, qk: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(qk[0], torch.cat([keys, qk[1]], 2), torch.cat([values, v], 2))
+
+    def over_time(keys: Tensor, values: Tensor, qk: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(rotate(qk[0], cos, sin), keys, values)
+
+    attends = [
+        partial(over_time if layer.over_time else in_space, keys, values)
+        for layer, keys, values in zip(layers, sight.keys, sight.values, strict=True)
+    ]
 
     def estimate(chunk: Tensor, time: float) -> Tensor:
-        clock = torch.full((len(chunk), 1, 1), time, device=chunk.device)
-        x = backbone.embed_chunk(chunk[:, None, None], clock, embodiment)
-        for layer, keys, values in zip(layers_of(backbone), sight.keys, sight.values, strict=True):
-            shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = shared + layer.offset
-            y = layer.norm_attention(x) * (1 + scale_a) + shift_a
-            q, k, v = (part.squeeze(2) for part in layer.attention.project(y))
-            if layer.over_time:
-                y = F.scaled_dot_product_attention(rotate(q, cos, sin), keys, values)
-            else:
-                y = F.scaled_dot_product_attention(q, torch.cat([keys, k], 2), torch.cat([values, v], 2))
-            x = x + gate_a * layer.attention.out(rearrange(y, "b h c e -> b 1 c (h e)"))
-            x = x + gate_m * layer.mlp(layer.norm_mlp(x) * (1 + scale_m) + shift_m)
-        return backbone.read_chunk(backbone.norm(x), embodiment)[:, 0, 0]
+        clock = torch.full((len(chunk), 1, 1), time, device=device)
+        x = backbone.embed_chunk(chunk[:, None, None], clock, embodiment)[:, 0]
+        for layer, attend, modulation, gain in zip(layers, attends, table, gains, strict=True):
+            x = run_layer(layer, x, modulation, gain, attend)
+        return backbone.read_chunk(backbone.norm(x)[:, None], embodiment)[:, 0, 0]
 
     return denoise(noise, estimate, steps)
 
