@@ -38,8 +38,9 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
     Observation: ``pixels`` uint8 (size size 3), or a dict of them by camera where several were asked for (absent for
     none), and ``agent_pos`` float32 (4,): x, y, z of the point between the finger tips and their opening, in m.
     Action: how far the place that the gripper is drawn to moves along x, y, z (right, away from the fixed camera, up),
-    and the wanted opening, in m. Reward: in [0, 1], dense, 1 exactly at success. The episode ends once the task was done
-    for ``hold`` steps on end: recordings should show for a while what success looks like. ``info``: ``is_success``.
+    and the wanted opening, in m. Reward: in [0, 1], dense, 1 exactly at success. The episode ends once the task was
+    done for ``hold`` steps on end: recordings should show for a while what success looks like. ``info``:
+    ``is_success``.
 
     Args:
         size: height and width of the pictures, divisible by 16; 64 to 128 are meant.

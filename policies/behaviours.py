@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from policies.replay import ReplayPolicy
 from policies.scripted import SCRIPTED, make_policy
-from policies.world_action import WorldActionPolicy
+from policies.world_action import WorldActionPolicy, role
 from worldmodel.checkpoint import find, load, shipped
 from worldmodel.types import InputError, Policy
 
@@ -91,4 +91,5 @@ def _make(name: str, env: gymnasium.Env) -> Policy:
         return ReplayPolicy(name.removeprefix(REPLAY))
     if name.partition(":")[0] in SCRIPTED:
         return make_policy(name, env)
-    return WorldActionPolicy(load(name))
+    model = load(name)
+    return WorldActionPolicy(model, **role(model, env))

@@ -92,6 +92,15 @@ class Dreamer(Protocol):
         embodiment: str | None = None,
     ) -> Float32[np.ndarray, "b k a"]: ...
 
+    def judge(
+        self,
+        frames: UInt8[np.ndarray, "b t h w 3"],
+        actions: Float32[np.ndarray, "b t-1 a"],
+        *,
+        embodiment: str | None = None,
+        text: Text = None,
+    ) -> tuple[Float32[np.ndarray, "b t-1"], Float32[np.ndarray, "b t-1"]]: ...
+
     def imagine_joint(
         self,
         context_frames: UInt8[np.ndarray, "b t h w 3"],

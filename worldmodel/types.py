@@ -257,6 +257,11 @@ class EmbodimentSpec:
         low, high = np.array(self.state_low, np.float32), np.array(self.state_high, np.float32)
         return (2.0 * (state - low) / (high - low) - 1.0).astype(np.float32)
 
+    def denormalise_state(self, state: Float32[np.ndarray, "*t s"]) -> Float32[np.ndarray, "*t s"]:
+        """Maps [-1, 1] back to the state's own units; what lies beyond is brought to the limits."""
+        low, high = np.array(self.state_low, np.float32), np.array(self.state_high, np.float32)
+        return (low + (np.clip(state, -1.0, 1.0) + 1.0) / 2.0 * (high - low)).astype(np.float32)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

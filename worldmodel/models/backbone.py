@@ -47,6 +47,7 @@ class BackboneConfig:
         time_attention: "all" tokens of past frames, or only the same "position".
         text_buckets: entries of the table of word embeddings, which words share by their hashes; 0: instructions are
             not read. A bag of words: their order is not seen.
+        read_state: the readout tells the state, too, which a dream would not have otherwise.
         shortcut: told the size of the denoising step, so that it can be distilled to a few large ones.
     """
 
@@ -66,6 +67,7 @@ class BackboneConfig:
     relative_points: bool = True
     time_attention: str = "all"
     text_buckets: int = 0
+    read_state: bool = False
     shortcut: bool = False
 
     def __post_init__(self) -> None:
@@ -123,11 +125,11 @@ class Inputs:
 
 @dataclass
 class Outputs:
-    """Clean estimates; ``readout`` holds reward and the logit of success for the action that led here."""
+    """Clean estimates; ``readout`` holds reward and logit of success of the action that led here (then the state)."""
 
     latents: Float[Tensor, "b t h w c"]
     actions: Float[Tensor, "b t a"]
-    readout: Float[Tensor, "b t 2"]
+    readout: Float[Tensor, "b t r"]
     chunk: Float[Tensor, "b t r k a"] | None = None
 
 
@@ -190,7 +192,8 @@ class Backbone(nn.Module):
         self.latent_out = nn.Linear(d, cell)
         nn.init.zeros_(self.latent_out.weight)
         self.action_out = EmbodimentLinear(bodies, d, self.action_size, zero=True)
-        self.readout = EmbodimentLinear(bodies, d, 2, zero=True)
+        told = 2 + self.state_size * config.read_state
+        self.readout = EmbodimentLinear(bodies, d, told, zero=True)
 
     point_index: Tensor
     point_mask: Tensor

@@ -194,6 +194,10 @@ def dream_loss(
     true = _led_here(batch.actions, z.shape[1])
     losses["joint"] = _masked((outputs.actions - true).square().mean(-1), dreams.invented)
     losses.update(_readout_loss(outputs.readout, batch, dreams.shown))
+    if batch.state is not None and backbone.config.read_state:
+        known = dreams.shown & ~batch.state.isnan().any(-1)
+        error = outputs.readout[..., 2:] - batch.state.nan_to_num()
+        losses["state"] = _masked(error.square().mean(-1), known)
     return losses
 
 

@@ -23,7 +23,8 @@ class Rollout:
     """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
 
     Attributes:
-        readout: reward and logit of success of the action that led to the last frame.
+        readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
+            where the model reads it.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Rollout:
         self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
-        self.readout: Float[Tensor, "b 2"] | None = None
+        self.readout: Float[Tensor, "b r"] | None = None
 
     def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> None:
         """Takes frames as they are; ``actions[:, t]`` led to frame t (None: unknown)."""

@@ -22,7 +22,7 @@ from worldmodel.models.engine import prepare_engine
 from worldmodel.models.frame_tokenizer import check_size, fitting
 from worldmodel.models.layer_pass import RunLayers, run_layers
 from worldmodel.models.objective import ObjectiveConfig
-from worldmodel.models.sampling import Rollout
+from worldmodel.models.sampling import Rollout, clean_inputs
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.tokenizers import make_tokenizer
 from worldmodel.types import EmbodimentSpec, InputError
@@ -256,6 +256,35 @@ class WorldModel(nn.Module):
         latents = self.encode(frames)
         actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2)
         return self._denormalise(actions[:, 1:], body)
+
+    @torch.no_grad()
+    def judge(
+        self,
+        frames: Shaped[np.ndarray, "b t h w 3"],
+        actions: Float32[np.ndarray, "b t-1 a"],
+        *,
+        embodiment: str | None = None,
+        text: Text = None,
+    ) -> tuple[Float32[np.ndarray, "b t-1"], Float32[np.ndarray, "b t-1"]]:
+        """Says what reward each action earned, and how likely it is that the task was done then.
+
+        Args:
+            frames: what was seen (or dreamed).
+            actions: what was done between the frames, in the embodiment's own units.
+            embodiment: whose actions they are.
+            text: instruction, see `rollout`.
+
+        Raises:
+            InputError: wrong shapes, or a model that gives several frames one latent.
+        """
+        if self.frames_per_latent != 1:
+            raise InputError(f"judge: this model has {self.frames_per_latent} frames per latent, wanted one")
+        body, latents = self.embodiment_index(embodiment), self.encode(frames)
+        self._check_actions(actions, body, len(latents), frames.shape[1] - 1)
+        led = F.pad(self._normalise(actions, body), (0, 0, 1, 0))
+        bodies, words = self._bodies(len(latents), body), self.read(text, len(latents))
+        readout = self.backbone(clean_inputs(self.backbone, latents, led, bodies, words)).readout[:, 1:].cpu()
+        return readout[..., 0].numpy(), readout[..., 1].sigmoid().numpy()
 
     @torch.no_grad()
     def act(
