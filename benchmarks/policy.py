@@ -3,9 +3,9 @@
     python benchmarks/policy.py --output outputs/policy.json
 
 A chunk of actions is asked for one observation at a time, the frames of 64 px that lead up to it and the state, on two
-threads; everyone is timed in turn. LeRobot's policies have random weights and their own sizes and steps
-(`diffusion` also with 10 DDIM steps instead of 100), ours the checkpoint's. Then ours plays Push-T: ``off`` plans
-actions only, ``on`` dreams the frames that they lead to along with them.
+threads; everyone is timed in turn. Of ours all frames are new, as they are after so many actions. LeRobot's policies
+have random weights, and sizes and steps of their own (`diffusion` also 10 DDIM steps instead of 100), ours the
+checkpoint's. Then ours plays Push-T: ``off`` plans actions only, ``on`` dreams the frames that they lead to with them.
 """
 
 import argparse
@@ -151,8 +151,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
     model = worldmodel.load(args.checkpoint)
-    small = our_policy(worldmodel.load(args.checkpoint, engine="int8"), args.execute)["ours"]
-    everyone = {**our_policy(model, args.execute), "ours, int8": small, **lerobot_policies()}
+    small = worldmodel.load(args.checkpoint, engine="int8")
+    ours = our_policy(model, args.execute)
+    int8 = (our_policy(small, args.execute)["ours"][0], *ours["ours"][1:])
+    everyone = {**ours, "ours, int8": int8, **lerobot_policies()}
     latency = measure(everyone, args.repeats)
     scores = play(model, args.execute, args.episodes)
     show(latency, scores)

@@ -42,14 +42,14 @@ RESET_STARTS = 64
 class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
     """Episodes that the model dreams; an episode that ended begins anew at the next step (``AutoresetMode.NEXT_STEP``).
 
-    Observation: ``pixels`` uint8 (h w 3), at the model's size, and ``agent_pos`` where the model reads the state off its
-    dreams (``backbone.read_state``). Action: the embodiment's own units. Reward: what the model expects. An episode
+    Observation: ``pixels`` uint8 (h w 3), at the model's size, and ``agent_pos`` where the model reads the state off
+    its dreams (``backbone.read_state``). Action: the embodiment's own units. Reward: what the model expects. An episode
     terminates where the model sees success as likely, and is truncated at ``max_steps``.
 
     Args:
         num_envs: episodes dreamed at once.
         checkpoint: name or folder of a checkpoint, or a model.
-        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or what they hold; the first
+        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or `Start` tuples; the first
             frames of ``env`` unless given.
         env: id of the environment whose first frames and task episodes have; the body's own unless given.
         embodiment: who acts; the model's first one unless given.
@@ -75,7 +75,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         num_envs: int = 1,
         *,
         checkpoint: str | Path | WorldModel = "pusht",
-        starts: str | Path | Sequence[Start] | None = None,
+        starts: str | Path | Sequence[tuple] | None = None,
         env: str | None = None,
         embodiment: str | None = None,
         context_frames: int = 4,

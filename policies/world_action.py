@@ -6,7 +6,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from jaxtyping import Float32, UInt8
+from torch import Tensor
 
 from policies.bodies import embodiment_of
 from policies.evaluation import picture
@@ -36,7 +38,8 @@ def role(model: Dreamer, env: gymnasium.Env) -> dict[str, str | None]:
 class BatchWorldActionPolicy:
     """Controls many environments with one model; those that need a plan at the same step are planned for together.
 
-    At the start of an episode the context is shorter: the model sees only frames that there were.
+    At the start of an episode the context is shorter: the model sees only frames that there were. Where a frame is a
+    latent, what was encoded for one plan is kept for the next.
 
     Args:
         model: plans.
@@ -74,7 +77,9 @@ class BatchWorldActionPolicy:
     def reset(self, seeds: Sequence[int]) -> None:
         """Forgets the past; the plans' noise follows from the first seed and the environments' number and order."""
         self._seed = seeds[0]
+        self._unseen = [0 for _ in seeds]  # frames that are not encoded yet
         self._frames: list[deque[np.ndarray]] = [deque(maxlen=self.model.context_frames) for _ in seeds]
+        self._latents: list[deque[Tensor]] = [deque(maxlen=self.model.context_frames) for _ in seeds]
         self._plans: list[deque[np.ndarray]] = [deque() for _ in seeds]
 
     def act(self, observations: Mapping[int, Mapping[str, Any]]) -> dict[int, Float32[np.ndarray, "a"]]:
@@ -94,13 +99,25 @@ class BatchWorldActionPolicy:
             options = {"seed": self._seed, "embodiment": self.embodiment, "text": texts}
             _, chunks = self.model.imagine_joint(frames, self.execute, **options)
         else:
-            chunks = self.model.act(frames, self._states(seen), texts, seed=self._seed, embodiment=self.embodiment)
+            context = frames if self.model.frames_per_latent > 1 else self._encoded(numbers)
+            chunks = self.model.act(context, self._states(seen), texts, seed=self._seed, embodiment=self.embodiment)
         self._seed += 1
         for number, chunk in zip(numbers, chunks, strict=True):
             self._plans[number].extend(chunk[: self.execute])
 
+    def _encoded(self, numbers: Sequence[int]) -> Tensor:
+        """Latents of the frames at hand; only those that are new since the last plan are encoded."""
+        owners = [number for number in numbers for _ in range(self._unseen[number])]
+        pictures = [list(self._frames[n])[len(self._frames[n]) - self._unseen[n] :] for n in numbers]
+        latents = self.model.encode(np.stack([frame for frames in pictures for frame in frames])[:, None])
+        for number, latent in zip(owners, latents, strict=True):
+            self._latents[number].append(latent)
+            self._unseen[number] = 0
+        return torch.stack([torch.cat(list(self._latents[number])) for number in numbers])
+
     def _see(self, number: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         self._frames[number].append(resize_frames(pixels[None], *self.model.frame_size)[0])
+        self._unseen[number] = min(self._unseen[number] + 1, self.model.context_frames)
 
     def _states(self, observations: Sequence[Mapping[str, Any]]) -> Float32[np.ndarray, "b s"] | None:
         if not self._sees_state:

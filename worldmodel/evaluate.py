@@ -151,7 +151,8 @@ class _Scores:
         if self.embodiment is not None:
             shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
             joint = dict(enumerate(self._add_joint(context, actions, true, changed, seed, texts)))
-            if self.model.frames_per_latent == 1:
+            told = any(window.reward is not None or window.success is not None for window in windows)
+            if told and self.model.frames_per_latent == 1:
                 self._add_readout(windows, frames, dreamed, actions, texts)
             self._keep(recorded=actions, inferred=self._infer(frames))
             obeyed = self._infer(np.concatenate((context, dreamed), axis=1))

@@ -83,7 +83,7 @@ class Dreamer(Protocol):
 
     def act(
         self,
-        context_frames: UInt8[np.ndarray, "b t h w 3"],
+        context_frames: UInt8[np.ndarray, "b t h w 3"] | Tensor,
         state: Float32[np.ndarray, "b s"] | None = None,
         text: Text = None,
         *,

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from policies.evaluation import BatchPolicy
 from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy
@@ -16,11 +17,21 @@ class Recorder(DotModel):
     def __init__(self) -> None:
         super().__init__()
         self.shown: list[dict[str, Any]] = []
+        self.encoded: list[int] = []
+
+    def encode(self, frames: np.ndarray) -> Tensor:
+        self.encoded.append(frames.shape[0] * frames.shape[1])
+        return super().encode(frames)
 
     def act(
-        self, context_frames: np.ndarray, state: np.ndarray | None = None, text: str | None = None, **options: Any
+        self,
+        context_frames: np.ndarray | Tensor,
+        state: np.ndarray | None = None,
+        text: str | None = None,
+        **options: Any,
     ) -> np.ndarray:
-        self.shown.append({"frames": context_frames, "state": state, "seed": options["seed"]})
+        frames = self.decode(context_frames) if isinstance(context_frames, Tensor) else context_frames
+        self.shown.append({"frames": frames, "state": state, "seed": options["seed"]})
         first = 100.0 * len(self.shown) + np.arange(self.chunk_length, dtype=np.float32)
         return np.repeat(first[None, :, None], len(context_frames), 0).repeat(2, 2)
 
@@ -45,6 +56,25 @@ def test_the_model_sees_the_last_frames_and_the_state_of_the_last_one() -> None:
     assert contexts == [[0], [0, 1, 2, 3], [3, 4, 5, 6]]
     assert [shown["state"].tolist() for shown in model.shown] == [[[0, 0]], [[3, 3]], [[6, 6]]]
     assert model.shown[0]["state"].dtype == np.float32
+
+
+def test_a_frame_is_encoded_once() -> None:
+    model = Recorder()
+    policy = BatchWorldActionPolicy(model, execute=2)
+    policy.reset([0, 1])
+    for value in range(6):
+        policy.act({number: look(value) for number in (0, 1)})
+    for value in range(6, 12):
+        policy.act({1: look(value)})
+    assert model.encoded == [2, 4, 4, 2, 2, 2]
+    assert model.shown[-1]["frames"][0, :, 0, 0, 0].tolist() == [7, 8, 9, 10]
+
+
+def test_where_time_is_compressed_all_frames_are_shown() -> None:
+    model = Recorder()
+    model.frames_per_latent = 4
+    WorldActionPolicy(model).act(look(0))
+    assert model.encoded == []
 
 
 def test_reset_forgets_and_repeats() -> None:

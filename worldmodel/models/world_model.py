@@ -261,7 +261,7 @@ class WorldModel(nn.Module):
     def judge(
         self,
         frames: Shaped[np.ndarray, "b t h w 3"],
-        actions: Float32[np.ndarray, "b t-1 a"],
+        actions: Float32[np.ndarray, "b k a"],
         *,
         embodiment: str | None = None,
         text: Text = None,
@@ -270,7 +270,7 @@ class WorldModel(nn.Module):
 
         Args:
             frames: what was seen (or dreamed).
-            actions: what was done between the frames, in the embodiment's own units.
+            actions: what was done between the frames (t - 1 of them), in the embodiment's own units.
             embodiment: whose actions they are.
             text: instruction, see `rollout`.
 
@@ -289,7 +289,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def act(
         self,
-        context_frames: Shaped[np.ndarray, "b t h w 3"],
+        context_frames: Shaped[np.ndarray, "b t h w 3"] | Float[Tensor, "b tl hl wl c"],
         state: Float32[np.ndarray, "b s"] | None = None,
         text: Text = None,
         *,
@@ -300,7 +300,7 @@ class WorldModel(nn.Module):
         """Chooses the next k actions without rendering any future frame (``policy``).
 
         Args:
-            context_frames: what was seen, oldest first.
+            context_frames: what was seen, oldest first; or its latents, for who keeps those of frames seen before.
             state: proprioception at the last frame, in the embodiment's own units.
             text: instruction, see `rollout`.
             seed: of the noise that actions start from.
@@ -311,7 +311,8 @@ class WorldModel(nn.Module):
             InputError: wrong shapes, or an instruction for a model that reads none.
         """
         body = self.embodiment_index(embodiment)
-        latents = self.encode(self._recent(context_frames))
+        seen = context_frames
+        latents = seen if isinstance(seen, Tensor) else self.encode(self._recent(seen))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
         known = None
         if state is not None:
