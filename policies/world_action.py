@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import gymnasium
 import numpy as np
@@ -17,8 +17,15 @@ from worldmodel.rollout import Dreamer
 from worldmodel.types import InputError
 
 
-def role(model: Dreamer, env: gymnasium.Env) -> dict[str, str | None]:
-    """Who a model is in an environment, and what its task is: ``embodiment`` and ``text`` for the policies below.
+class Role(TypedDict):
+    """What the policies below have to know of an environment."""
+
+    embodiment: str
+    text: str | None
+
+
+def role(model: Dreamer, env: gymnasium.Env) -> Role:
+    """Who a model is in an environment, and what its task is.
 
     A model with one body is taken for it in any environment.
 
