@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from worldmodel.models.world_model import Text
+from worldmodel.models.instructions import Text
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, Episode
 
 SIZE_PX = 32

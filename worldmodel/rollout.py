@@ -13,7 +13,7 @@ from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
 from worldmodel.metrics import FrameError, changed_mask
 from worldmodel.models.frame_tokenizer import covering
-from worldmodel.models.world_model import Text
+from worldmodel.models.instructions import Text
 from worldmodel.output import make_folder, whole_file, write_json
 from worldmodel.panels import dream_film
 from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError

@@ -129,7 +129,7 @@ class Outputs:
 
     latents: Float[Tensor, "b t h w c"]
     actions: Float[Tensor, "b t a"]
-    readout: Float[Tensor, "b t r"]
+    readout: Float[Tensor, "b t told"]
     chunk: Float[Tensor, "b t r k a"] | None = None
 
 

@@ -40,7 +40,7 @@ class Rollout:
         self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
-        self.readout: Float[Tensor, "b r"] | None = None
+        self.readout: Float[Tensor, "b told"] | None = None
 
     def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> None:
         """Takes frames as they are; ``actions[:, t]`` led to frame t (None: unknown)."""

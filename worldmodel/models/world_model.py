@@ -6,7 +6,6 @@ latent, it is given n actions of a body as one (see `worldmodel.data.action_grou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,52 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
-from worldmodel.data.words import hash_words
 from worldmodel.models import planning, sampling
-from worldmodel.models.backbone import Backbone, BackboneConfig
+from worldmodel.models.backbone import Backbone
 from worldmodel.models.engine import prepare_engine
-from worldmodel.models.frame_tokenizer import check_size, fitting
+from worldmodel.models.frame_tokenizer import fitting
+from worldmodel.models.instructions import Text, read_instructions
 from worldmodel.models.layer_pass import RunLayers, run_layers
-from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout, clean_inputs
-from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.tokenizers import make_tokenizer
+from worldmodel.models.world_model_config import WorldModelConfig
 from worldmodel.types import EmbodimentSpec, InputError
-
-Text = str | Sequence[str | None] | None  # an instruction for all of a batch, or one for each
-
-
-@dataclass(frozen=True)
-class WorldModelConfig:
-    """Everything that decides the shape of the weights, and how they are sampled.
-
-    Attributes:
-        height: of the frames, in pixels.
-        width: of the frames, in pixels.
-        tokenizer: the autoencoder.
-        backbone: the transformer.
-        objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
-        sampling_steps: Euler steps per dreamed latent unless told otherwise.
-        action_steps: Euler steps per action chunk or inferred action.
-    """
-
-    height: int = 64
-    width: int = 64
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    sampling_steps: int = 4
-    action_steps: int = 8
-
-    def __post_init__(self) -> None:
-        check_size(self.height, self.width)
-        downsample, patch = self.tokenizer.downsample, self.backbone.patch
-        cell = downsample * patch
-        if self.height % cell or self.width % cell:
-            raise InputError(
-                f"frame size {self.height}x{self.width}: wanted height and width divisible by {cell} "
-                f"(the tokenizer's {downsample} pixels per latent cell, times backbone.patch {patch})"
-            )
 
 
 class WorldModel(nn.Module):
@@ -271,8 +234,7 @@ class WorldModel(nn.Module):
         Args:
             frames: what was seen (or dreamed).
             actions: what was done between the frames (t - 1 of them), in the embodiment's own units.
-            embodiment: whose actions they are.
-            text: instruction, see `rollout`.
+            embodiment: whose actions they are; and ``text``: instruction, see `rollout`.
 
         Raises:
             InputError: wrong shapes, or a model that gives several frames one latent.
@@ -355,15 +317,8 @@ class WorldModel(nn.Module):
 
     def read(self, text: Text, batch: int) -> Int64[Tensor, "b words"] | None:
         """Words of an instruction for all, or of one for each (None: there is none); see `rollout`."""
-        texts = [text] * batch if text is None or isinstance(text, str) else list(text)
-        if len(texts) != batch:
-            raise InputError(f"text: found {len(texts)} instructions, wanted one, or one for each of {batch}")
-        if self.reads_text:
-            words = np.stack([hash_words(one) for one in texts])
-            return torch.as_tensor(words, device=self.tokenizer.latent_mean.device)
-        if any(one is not None for one in texts):
-            raise InputError("text: this model was trained without instructions, wanted None")
-        return None
+        words = read_instructions(text, batch, known=self.reads_text)
+        return None if words is None else words.to(self.tokenizer.latent_mean.device)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""
