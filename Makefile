@@ -53,7 +53,7 @@ system:
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 
 # Touched at the end, so that an interrupted set-up is repeated.
-$(SYNCED): pyproject.toml uv.lock .python-version
+$(SYNCED): pyproject.toml uv.lock .python-version $(wildcard shims/*/pyproject.toml)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv sync --frozen

@@ -24,6 +24,7 @@ class Drawer(Scene):
         size: see `Scene`.
         cameras: see `Scene`.
         level: see `Scene`.
+        hold: see `Scene`.
         render_mode: see `Scene`.
 
     Raises:
@@ -38,12 +39,13 @@ class Drawer(Scene):
         size: int = 64,
         cameras: str | Sequence[str] = "fixed",
         level: int = 0,
+        hold: int = 1,
         render_mode: str | None = "rgb_array",
     ) -> None:
         if task not in DESCRIPTIONS:
             raise InputError(f"Drawer: task {task!r} is unknown, wanted one of: {', '.join(DESCRIPTIONS)}")
         self.task, self.task_description = task, DESCRIPTIONS[task]
-        super().__init__(size, cameras, level, render_mode)
+        super().__init__(size, cameras, level, hold, render_mode)
 
     @property
     def privileged_state(self) -> dict[str, Float64[np.ndarray, "n"]]:

@@ -6,7 +6,7 @@ own seed alone, not from the others beside it.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -24,8 +24,15 @@ from worldmodel.models.sampling import Rollout
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import EmbodimentSpec, InputError
 
-# What an episode begins with: frames, and the actions between them.
-Start = tuple[UInt8[np.ndarray, "t h w 3"], Float32[np.ndarray, "t-1 a"]]
+
+class Start(NamedTuple):
+    """What an episode begins with: frames, the actions between them, and the instruction."""
+
+    frames: UInt8[np.ndarray, "t h w 3"]
+    actions: Float32[np.ndarray, "t-1 a"]
+    text: str | None = None
+
+
 STARTS = 256
 CERTAIN = 0.5
 RESETS = {"pusht": "worldmodel/PushT-v0"}  # of each body, where no starts are given
@@ -35,14 +42,16 @@ RESET_STARTS = 64
 class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
     """Episodes that the model dreams; an episode that ended begins anew at the next step (``AutoresetMode.NEXT_STEP``).
 
-    Observation: ``pixels`` uint8 (h w 3), at the model's size. Action: the embodiment's own units. Reward: what the
-    model expects. An episode terminates where the model sees success as likely, and is truncated at ``max_steps``.
+    Observation: ``pixels`` uint8 (h w 3), at the model's size, and ``agent_pos`` where the model reads the state off
+    its dreams (``backbone.read_state``). Action: the embodiment's own units. Reward: what the model expects. An episode
+    terminates where the model sees success as likely, and is truncated at ``max_steps``.
 
     Args:
         num_envs: episodes dreamed at once.
         checkpoint: name or folder of a checkpoint, or a model.
-        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or the frames and actions; the
-            first frames of the body's own environment unless given.
+        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or `Start` tuples; the first
+            frames of ``env`` unless given.
+        env: id of the environment whose first frames and task episodes have; the body's own unless given.
         embodiment: who acts; the model's first one unless given.
         context_frames: real frames that an episode begins with.
         max_steps: an episode ends here at the latest.
@@ -66,7 +75,8 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         num_envs: int = 1,
         *,
         checkpoint: str | Path | WorldModel = "pusht",
-        starts: str | Path | Sequence[Start] | None = None,
+        starts: str | Path | Sequence[tuple] | None = None,
+        env: str | None = None,
         embodiment: str | None = None,
         context_frames: int = 4,
         max_steps: int = 300,
@@ -85,12 +95,17 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         if isinstance(starts, str | Path):
             self.starts = self._read(starts, context_frames)
         else:
-            self.starts = self._reset_frames() if starts is None else list(starts)
+            self.starts = self._reset_frames(env) if starts is None else [Start(*start) for start in starts]
         if not self.starts:
             raise InputError("dream: found no start, wanted at least one")
         action = self.embodiment.action
         picture = spaces.Box(0, 255, (*self.model.frame_size, 3), np.uint8)
-        self.single_observation_space = spaces.Dict({"pixels": picture})
+        seen: dict[str, spaces.Space[Any]] = {"pixels": picture}
+        self._state_size = len(self.embodiment.state_low) * self.model.config.backbone.read_state
+        if self._state_size:
+            low, high = (np.array(x, np.float32) for x in (self.embodiment.state_low, self.embodiment.state_high))
+            seen["agent_pos"] = spaces.Box(low, high, dtype=np.float32)
+        self.single_observation_space = spaces.Dict(seen)
         self.single_action_space = spaces.Box(action.low, action.high, dtype=np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -126,7 +141,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
             raise InputError(f"actions: found shape {actions.shape}, wanted finite {self.action_space.shape}")
         latents = self._rollout.dream(self._normalised(actions), self.sampling_steps)
         assert self._rollout.readout is not None
-        reward, success = self._rollout.readout.cpu().double().numpy().T
+        reward, success = self._rollout.readout[:, :2].cpu().double().numpy().T
         self._frames = self.model.decode(latents[:, None])[:, 0].copy()
         self._steps += 1
         begun = np.flatnonzero(self._over)
@@ -149,31 +164,36 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
             frame_size=self.model.frame_size,
             embodiment=self.embodiment.name,
         )
-        return [(window.frames, window.actions) for window in windows]
+        return [Start(window.frames, window.actions, window.text) for window in windows]
 
-    def _reset_frames(self) -> list[Start]:
+    def _reset_frames(self, env_id: str | None) -> list[Start]:
         name = self.embodiment.name
-        if name not in RESETS:
-            raise InputError(f"dream: no environment is known for embodiment {name!r}, wanted starts")
-        env = gymnasium.make(RESETS[name])
+        if env_id is None and name not in RESETS:
+            raise InputError(f"dream: no environment is known for embodiment {name!r}, wanted starts or env")
+        env = gymnasium.make(env_id or RESETS[name])
+        self.task_description = getattr(env.unwrapped, "task_description", "")
         frames = [env.reset(seed=seed)[0]["pixels"][None] for seed in range(RESET_STARTS)]
         env.close()
         between = np.zeros((0, len(self.embodiment.action)), np.float32)
-        return [(resize_frames(frame, *self.model.frame_size), between) for frame in frames]
+        text = self.task_description or None
+        return [Start(resize_frames(frame, *self.model.frame_size), between, text) for frame in frames]
 
     @torch.no_grad()
     def _begin(self, rows: np.ndarray) -> None:
         chosen = [self.starts[self.rngs[row].integers(len(self.starts))] for row in rows]
         seeds = [int(self.rngs[row].integers(2**62)) for row in rows]
-        frames = np.stack([start[0] for start in chosen])
+        frames = np.stack([start.frames for start in chosen])
         latents = self.model.encode(frames)
-        between = self._normalised(np.stack([start[1] for start in chosen]))
+        between = self._normalised(np.stack([start.actions for start in chosen]))
+        texts = [start.text for start in chosen] if self.model.reads_text else None
         led = torch.nn.functional.pad(between, (0, 0, 1, 0))
         if self._rollout is None or len(rows) == self.num_envs:
-            self._rollout = self.model.rollout(self.num_envs, embodiment=self.embodiment.name, seed=seeds)
+            options = {"embodiment": self.embodiment.name, "seed": seeds, "text": texts}
+            self._rollout = self.model.rollout(self.num_envs, **options)
             self._rollout.observe(latents, led)
         else:
-            self._rollout.restart(torch.from_numpy(rows), latents, led, seeds)
+            words = self.model.read(texts, len(rows))
+            self._rollout.restart(torch.from_numpy(rows), latents, led, seeds, words)
         self._frames[rows], self._steps[rows], self._over[rows] = frames[:, -1], 0, False
 
     def _normalised(self, actions: np.ndarray) -> torch.Tensor:
@@ -182,7 +202,13 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         return torch.nn.functional.pad(values, (0, missing)).to(self.model.tokenizer.latent_mean.device)
 
     def _observation(self) -> dict[str, np.ndarray]:
-        return {"pixels": self._frames.copy()}
+        seen = {"pixels": self._frames.copy()}
+        if self._state_size:
+            assert self._rollout is not None
+            assert self._rollout.readout is not None
+            told = self._rollout.readout[:, 2 : 2 + self._state_size].cpu().numpy()
+            seen["agent_pos"] = self.embodiment.denormalise_state(told)
+        return seen
 
     def _info(self, success: np.ndarray) -> dict[str, Any]:
         return {"is_success": success, "_is_success": np.ones(self.num_envs, bool)}
@@ -192,11 +218,11 @@ class Dream(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """A single dreamed episode, for whom one at a time is enough; arguments are those of `DreamVectorEnv`."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}  # pyright: ignore
-    task_description = ""
 
     def __init__(self, **options: Any) -> None:
         self.dreams = DreamVectorEnv(1, **options)
         self.render_mode, self.embodiment = self.dreams.render_mode, self.dreams.embodiment
+        self.task_description = self.dreams.task_description
         self.observation_space, self.action_space = (
             self.dreams.single_observation_space,
             self.dreams.single_action_space,

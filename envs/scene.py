@@ -38,17 +38,19 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
     Observation: ``pixels`` uint8 (size size 3), or a dict of them by camera where several were asked for (absent for
     none), and ``agent_pos`` float32 (4,): x, y, z of the point between the finger tips and their opening, in m.
     Action: how far the place that the gripper is drawn to moves along x, y, z (right, away from the fixed camera, up),
-    and the wanted opening, in m. Reward: in [0, 1], dense, 1 exactly at success, where the episode ends.
-    ``info``: ``is_success``.
+    and the wanted opening, in m. Reward: in [0, 1], dense, 1 exactly at success. The episode ends once the task was
+    done for ``hold`` steps on end: recordings should show for a while what success looks like. ``info``:
+    ``is_success``.
 
     Args:
         size: height and width of the pictures, divisible by 16; 64 to 128 are meant.
         cameras: what to see: ``"fixed"``, ``"wrist"``, several, or none.
         level: of randomisation: 0 places only, 1 colours, 2 light and cameras too.
+        hold: steps of success that end the episode.
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
-        InputError: unknown camera or level, or a size that is not divisible by 16.
+        InputError: unknown camera or level, ``hold`` below 1, or a size that is not divisible by 16.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -65,6 +67,7 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         size: int = 64,
         cameras: str | Sequence[str] = "fixed",
         level: int = 0,
+        hold: int = 1,
         render_mode: str | None = "rgb_array",
     ) -> None:
         name = type(self).__name__
@@ -72,7 +75,10 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         self.cameras = (cameras,) if isinstance(cameras, str) else tuple(cameras)
         if not set(self.cameras) <= set(CAMERAS) or len(set(self.cameras)) < len(self.cameras):
             raise InputError(f"{name}: cameras {list(self.cameras)}, wanted some of: {', '.join(CAMERAS)}")
-        self.size, self.level, self.render_mode = size, level, render_mode
+        if hold < 1:
+            raise InputError(f"{name}: hold {hold}, wanted at least 1 step")
+        self.size, self.level, self.hold, self.render_mode = size, level, hold, render_mode
+        self._held = 0
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.asset))
         self.data = mujoco.MjData(self.model)
         make_cheap(self.model)
@@ -119,6 +125,7 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         super().reset(seed=seed)
         mujoco.mj_resetData(self.model, self.data)
+        self._held = 0
         self._target = HOME + self.np_random.uniform(-0.03, 0.03, 3)
         self.data.qpos[:3] = self._target
         self._arrange()
@@ -146,7 +153,8 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         mujoco.mj_kinematics(self.model, self.data)  # a step ends before places follow from joints
         mujoco.mj_camlight(self.model, self.data)
         reward, success = self._judge()
-        return self._observe(), 1.0 if success else reward, success, False, {"is_success": success}
+        self._held = self._held + 1 if success else 0
+        return self._observe(), 1.0 if success else reward, self._held >= self.hold, False, {"is_success": success}
 
     def render(self) -> UInt8[np.ndarray, "384 384 3"]:
         """Returns a large picture from the fixed camera."""

@@ -212,7 +212,8 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
     """Makes a scripted policy for an environment.
 
     Args:
-        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes.
+        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes, the
+            latter with ``":0.3"`` behind it for another standard deviation of its noise (in ranges of the actions).
         env: the one that it will act in.
         seed: makes it repeatable.
 
@@ -223,13 +224,24 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
         return ExploringPolicy(env, seed)
     if name == "expert":
         return make_expert(env)
-    if name == "noisy-expert":
-        return make_expert(env, noise=EXPERT_NOISE, seed=seed)
+    if name.partition(":")[0] == "noisy-expert":
+        return make_expert(env, noise=_noise(name), seed=seed)
     if name == "random":
         if not isinstance(env.action_space, gymnasium.spaces.Box):
             raise InputError(f"random: action space is {env.action_space}, wanted a Box")
         return RandomPolicy(env.action_space, seed)
     raise InputError(f"policy {name!r} is unknown, wanted one of: {', '.join(SCRIPTED)}")
+
+
+def _noise(name: str) -> float:
+    _, colon, level = name.partition(":")
+    try:
+        noise = float(level) if colon else EXPERT_NOISE
+    except ValueError:
+        noise = np.nan
+    if not 0.0 <= noise < np.inf:
+        raise InputError(f"policy {name!r}: noise {level!r}, wanted a number from 0 on")
+    return noise
 
 
 def fitting(names: Iterable[str], env: gymnasium.Env) -> list[str]:

@@ -2,17 +2,44 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+import gymnasium
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from policies.bodies import embodiment_of
 from policies.evaluation import picture
 from worldmodel.data.frames import resize_frames
 from worldmodel.rollout import Dreamer
 from worldmodel.types import InputError
+
+
+class Role(TypedDict):
+    """What the policies below have to know of an environment."""
+
+    embodiment: str
+    text: str | None
+
+
+def role(model: Dreamer, env: gymnasium.Env) -> Role:
+    """Who a model is in an environment, and what its task is.
+
+    A model with one body is taken for it in any environment.
+
+    Raises:
+        InputError: none of the model's bodies is this environment's.
+    """
+    text = getattr(env.unwrapped, "task_description", None) or None
+    names = [body.name for body in model.embodiments]
+    if len(names) == 1:
+        return {"embodiment": names[0], "text": text}
+    where = env.spec.id if env.spec else type(env.unwrapped).__name__
+    if (name := embodiment_of(where, env).name) not in names:
+        raise InputError(f"{where}: embodiment {name!r}, the model knows {', '.join(names)}")
+    return {"embodiment": name, "text": text}
 
 
 class BatchWorldActionPolicy:
@@ -27,16 +54,31 @@ class BatchWorldActionPolicy:
         camera: name of the camera; the first one unless given.
         imagine: dream the frames that the actions lead to together with them (``joint``); otherwise no future frame
             is rendered (``policy``).
+        embodiment: who acts; the model's first one unless given, see `role`.
+        text: instruction where observations hold none.
 
     Raises:
-        InputError: execute is not between 1 and the model's chunk length.
+        InputError: execute is not between 1 and the model's chunk length; the model does not know the embodiment.
     """
 
-    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None, *, imagine: bool = False) -> None:
+    def __init__(
+        self,
+        model: Dreamer,
+        execute: int = 8,
+        camera: str | None = None,
+        *,
+        imagine: bool = False,
+        embodiment: str | None = None,
+        text: str | None = None,
+    ) -> None:
         if not 1 <= execute <= model.chunk_length:
             raise InputError(f"policy: execute {execute}, wanted 1 to {model.chunk_length} (the model's chunk length)")
         self.model, self.execute, self.camera, self.imagine = model, execute, camera, imagine
-        self._sees_state = bool(model.embodiments[0].state_low)
+        self.embodiment, self.text = embodiment, text
+        bodies = {body.name: body for body in model.embodiments}
+        if embodiment is not None and embodiment not in bodies:
+            raise InputError(f"policy: embodiment {embodiment!r}, the model knows {', '.join(bodies)}")
+        self._sees_state = bool((bodies[embodiment] if embodiment else model.embodiments[0]).state_low)
         self.reset([0])
 
     def reset(self, seeds: Sequence[int]) -> None:
@@ -58,12 +100,14 @@ class BatchWorldActionPolicy:
 
     def _plan(self, numbers: Sequence[int], observations: Mapping[int, Mapping[str, Any]]) -> None:
         frames = np.stack([np.stack(self._frames[number]) for number in numbers])
+        seen = [observations[number] for number in numbers]
+        texts = [observation.get("text", self.text) for observation in seen] if self.model.reads_text else None
         if self.imagine:
-            _, chunks = self.model.imagine_joint(frames, self.execute, seed=self._seed)
+            options = {"seed": self._seed, "embodiment": self.embodiment, "text": texts}
+            _, chunks = self.model.imagine_joint(frames, self.execute, **options)
         else:
-            states = self._states([observations[number] for number in numbers])
-            seen = frames if self.model.frames_per_latent > 1 else self._encoded(numbers)
-            chunks = self.model.act(seen, states, seed=self._seed)
+            context = frames if self.model.frames_per_latent > 1 else self._encoded(numbers)
+            chunks = self.model.act(context, self._states(seen), texts, seed=self._seed, embodiment=self.embodiment)
         self._seed += 1
         for number, chunk in zip(numbers, chunks, strict=True):
             self._plans[number].extend(chunk[: self.execute])
@@ -97,13 +141,23 @@ class WorldActionPolicy:
         model: plans.
         execute: actions of a chunk that are carried out before the next plan.
         camera: name of the camera; the first one unless given.
+        embodiment: who acts; the model's first one unless given, see `role`.
+        text: instruction where observations hold none.
 
     Raises:
-        InputError: execute is not between 1 and the model's chunk length.
+        InputError: execute is not between 1 and the model's chunk length; the model does not know the embodiment.
     """
 
-    def __init__(self, model: Dreamer, execute: int = 8, camera: str | None = None) -> None:
-        self._batch = BatchWorldActionPolicy(model, execute, camera)
+    def __init__(
+        self,
+        model: Dreamer,
+        execute: int = 8,
+        camera: str | None = None,
+        *,
+        embodiment: str | None = None,
+        text: str | None = None,
+    ) -> None:
+        self._batch = BatchWorldActionPolicy(model, execute, camera, embodiment=embodiment, text=text)
 
     def reset(self, seed: int | None = None) -> None:
         self._batch.reset([seed or 0])

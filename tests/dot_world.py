@@ -15,6 +15,7 @@ from einops import rearrange
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from worldmodel.models.instructions import Text
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, Episode
 
 SIZE_PX = 32
@@ -99,6 +100,7 @@ class DotModel:
     frames_per_latent = 1
     context_frames = 4
     chunk_length = 8
+    reads_text = False
     config = DotConfig()
 
     def __init__(self) -> None:
@@ -113,6 +115,7 @@ class DotModel:
         steps: int | None = None,
         seed: int = 0,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         self.calls.append(("imagine", len(actions)))
         goals = [find(frames[-1], GREEN) for frames in context_frames]
@@ -127,7 +130,7 @@ class DotModel:
         self,
         context_frames: UInt8[np.ndarray, "b t h w 3"] | Tensor,
         state: Float32[np.ndarray, "b s"] | None = None,
-        text: str | None = None,
+        text: Text = None,
         *,
         seed: int = 0,
         steps: int | None = None,
@@ -137,6 +140,17 @@ class DotModel:
         frames = self.decode(context_frames) if isinstance(context_frames, Tensor) else context_frames
         return self._walk(frames, self.chunk_length)
 
+    def judge(
+        self,
+        frames: UInt8[np.ndarray, "b t h w 3"],
+        actions: Float32[np.ndarray, "b t-1 a"],
+        *,
+        embodiment: str | None = None,
+        text: Text = None,
+    ) -> tuple[Float32[np.ndarray, "b t-1"], Float32[np.ndarray, "b t-1"]]:
+        x = np.array([[find(frame, RED)[0] for frame in row[1:]] for row in frames], np.float32) / SIZE_PX
+        return x, x
+
     def imagine_joint(
         self,
         context_frames: UInt8[np.ndarray, "b t h w 3"],
@@ -145,6 +159,7 @@ class DotModel:
         seed: int = 0,
         sampling_steps: int | None = None,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> tuple[UInt8[np.ndarray, "b k h w 3"], Float32[np.ndarray, "b k a"]]:
         actions = self._walk(context_frames, steps)
         return DotModel.imagine(self, context_frames, actions), actions

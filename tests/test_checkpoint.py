@@ -17,7 +17,8 @@ def folder(tmp_path):
 
 def test_a_saved_model_comes_back_the_same(folder):
     model = worldmodel.load(folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    ours, lerobots = ["README.md", "config.json", "model.safetensors"], ["policy_postprocessor", "policy_preprocessor"]
+    assert sorted(path.name for path in folder.iterdir()) == [*ours, *(f"{name}.json" for name in lerobots)]
     assert [body.name for body in model.embodiments] == ["arm", "gripper"]
     for name, value in tiny.model().state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, atol=0, rtol=0)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -6,13 +7,13 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from tests.dot_world import CopyLastModel, DeafModel, DotModel, DotSource
+from tests.dot_world import SIZE_PX, CopyLastModel, DeafModel, DotModel, DotSource
 from tests.models import tiny
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.evaluation_windows import choose_windows
 from worldmodel.metrics import PERFECT_DB
 from worldmodel.output import plain
-from worldmodel.types import ActionSpec, EmbodimentSpec, InputError
+from worldmodel.types import ActionSpec, EmbodimentSpec, Episode, InputError
 
 FAST: dict[str, Any] = {"steps": 6, "max_windows": 10, "batch": 4}
 
@@ -210,3 +211,22 @@ def test_recordings_without_actions_are_dreamed_without() -> None:
     assert metrics["data"]["windows"] == 10
     assert "control" not in metrics
     assert (samples.action_names, samples.windows[0].shuffled, samples.windows[0].joint) == ((), None, None)
+
+
+class RewardedDots(DotSource):
+    """Rewards and success tell how far to the right the dot is."""
+
+    def __getitem__(self, index: int) -> Episode:
+        episode = super().__getitem__(index)
+        reward = episode.actions[:, 0] / SIZE_PX
+        return replace(episode, reward=reward, success=reward > 0.5)
+
+
+def test_rewards_and_success_are_read_off_true_and_dreamed_frames() -> None:
+    readout = evaluate(DotModel(), RewardedDots())["readout"]
+    assert readout.keys() == {"reward_r2", "reward_r2_dream", "success_auc", "success_auc_dream"}
+    assert min(readout.values()) > 0.99
+    frozen = evaluate(CopyLastModel(), RewardedDots())["readout"]
+    assert frozen["success_auc"] > 0.99
+    assert frozen["reward_r2_dream"] < 0.9
+    assert "readout" not in evaluate(DotModel())

@@ -12,6 +12,7 @@ from worldmodel.metrics import (
     mean_known,
     psnr_db,
     r2_per_dim,
+    roc_auc,
     wilson_ci95,
 )
 
@@ -94,3 +95,12 @@ def test_wilson_interval_has_the_textbook_values() -> None:
     assert wilson_ci95(10, 20) == pytest.approx([0.299, 0.701], abs=1e-3)
     assert wilson_ci95(0, 10) == pytest.approx([0.0, 0.2775], abs=1e-3)
     assert wilson_ci95(10, 10) == pytest.approx([0.7225, 1.0], abs=1e-3)
+
+
+def test_area_under_the_curve():
+    true = np.array([False, False, True, True])
+    assert roc_auc(true, np.array([0.1, 0.2, 0.3, 0.4])) == 1.0
+    assert roc_auc(true, np.array([0.4, 0.3, 0.2, 0.1])) == 0.0
+    assert roc_auc(true, np.zeros(4)) == 0.5
+    assert roc_auc(true, np.array([0.1, 0.3, 0.2, 0.4])) == 0.75
+    assert roc_auc(true | True, np.zeros(4)) is None

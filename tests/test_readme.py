@@ -7,6 +7,7 @@ A comment above each block says how: ``tested``, ``tested with: THIS => THAT; ..
 import re
 import shlex
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests import tiny_run
 from worldmodel import cli
 from worldmodel.checkpoint import shipped
 
+LEROBOT = {"lerobot-train": "lerobot_train", "lerobot-eval": "lerobot_eval"}
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 BLOCK = re.compile(
@@ -60,7 +62,7 @@ def test_every_block_says_whether_it_is_tested() -> None:
 
 
 @pytest.mark.parametrize("block", TESTED, ids=lambda block: f"line {block.line}")
-def test_block(block: Block) -> None:
+def test_block(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     if "pusht" in re.findall(r"[\w-]+", block.runnable) and "pusht" not in shipped():
         pytest.skip("no checkpoint 'pusht' in worldmodel/checkpoints")
     if block.language == "python":
@@ -69,6 +71,10 @@ def test_block(block: Block) -> None:
     for line in block.runnable.splitlines():
         program, *words = shlex.split(line, comments=True)
         if program == "source":
+            continue
+        if program in LEROBOT:
+            monkeypatch.setattr("sys.argv", [program, *words])
+            import_module(f"lerobot.scripts.{LEROBOT[program]}").main()
             continue
         assert program == "worldmodel", line
         smaller = tiny_run.OVERRIDES if words[0] == "run" else []

@@ -86,6 +86,19 @@ def read_config(folder: Path) -> tuple[WorldModelConfig, list[EmbodimentSpec]]:
     Raises:
         InputError: it is damaged or of another version.
     """
+    values, file = read_json(folder), folder / "config.json"
+    try:
+        return model_config_from(values["model"]), [EmbodimentSpec.from_dict(body) for body in values["embodiments"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file}: does not describe a model of this version ({error})") from error
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """Reads config.json as it is written.
+
+    Raises:
+        InputError: it is no JSON, or of another version.
+    """
     file = folder / "config.json"
     try:
         values = json.loads(file.read_text())
@@ -94,10 +107,7 @@ def read_config(folder: Path) -> tuple[WorldModelConfig, list[EmbodimentSpec]]:
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
         raise InputError(f"{file}: found format_version {version}, wanted {FORMAT_VERSION}")
-    try:
-        return model_config_from(values["model"]), [EmbodimentSpec.from_dict(body) for body in values["embodiments"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{file}: does not describe a model of this version ({error})") from error
+    return values
 
 
 def model_config_from(values: dict[str, Any]) -> WorldModelConfig:
@@ -126,6 +136,7 @@ def save(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     values = {
+        "type": "worldmodel",  # for LeRobot
         "format_version": FORMAT_VERSION,
         "model": dataclasses.asdict(model.config),
         "embodiments": [body.to_dict() for body in model.embodiments],
@@ -136,6 +147,19 @@ def save(
     weights = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
     save_file(weights, fresh / "model.safetensors")
     (fresh / "README.md").write_text(card)
+    write_processors(fresh)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return folder
+
+
+def write_processors(folder: Path) -> None:
+    """Writes what LeRobot wants beside a policy: how observations and actions come to it, which is as they are."""
+    device = {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}}
+    steps = [
+        {"registry_name": "rename_observations_processor", "config": {"rename_map": {}}},
+        {"registry_name": "to_batch_processor", "config": {}},
+        device,
+    ]
+    for name, part in (("policy_preprocessor", steps), ("policy_postprocessor", [device])):
+        (folder / f"{name}.json").write_text(json.dumps({"name": name, "steps": part}, indent=2) + "\n")

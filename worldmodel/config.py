@@ -25,11 +25,12 @@ class CollectConfig:
 
     Attributes:
         env: environment id.
-        policy: name of a scripted policy.
+        policy: who acts, or a mixture (`policies.behaviours`).
         episodes: how many.
         max_steps: longest episode.
         size: side of the square frames, in pixels.
         seed: of the first episode; the others count up.
+        options: further arguments of the environment.
     """
 
     env: str = "worldmodel/PushT-v0"
@@ -38,6 +39,7 @@ class CollectConfig:
     max_steps: int = 150
     size: int = 64
     seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from worldmodel.dream_samples import DreamSample, DreamSamples
 from worldmodel.evaluation_windows import Window, choose_windows
-from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim
+from worldmodel.metrics import PERFECT_MSE, FrameError, changed_mask, mean_known, r2_per_dim, roc_auc
 from worldmodel.models.frame_tokenizer import covering
 from worldmodel.rollout import Dreamer
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
@@ -129,6 +129,7 @@ class _Scores:
         # Windows that have another episode's actions, with the true and the other ones.
         self.obeying, self.shuffled = FrameError(steps), FrameError(steps)
         self.actions: dict[str, list[Actions]] = {}
+        self.readout: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}  # true and told
         self.shown: list[DreamSample] = []
         self.timings: list[tuple[int, float]] = []
 
@@ -139,7 +140,8 @@ class _Scores:
         actions = np.stack([window.actions for window in windows])
 
         started = time.perf_counter()
-        dreamed = self._imagine(context, actions, actions, seed)
+        texts = [window.text for window in windows] if self.model.reads_text else None
+        dreamed = self._imagine(context, actions, actions, seed, texts)
         self.timings.append((dreamed.shape[0] * dreamed.shape[1], time.perf_counter() - started))
         self.dream.add(true, dreamed, changed)
         self.copy_last.add(true, np.broadcast_to(context[:, -1:], true.shape), changed)
@@ -148,7 +150,10 @@ class _Scores:
         shuffled, joint = {}, {}
         if self.embodiment is not None:
             shuffled = self._add_shuffled(windows, context, actions, true, dreamed, changed, seed)
-            joint = dict(enumerate(self._add_joint(context, actions, true, changed, seed)))
+            joint = dict(enumerate(self._add_joint(context, actions, true, changed, seed, texts)))
+            told = any(window.reward is not None or window.success is not None for window in windows)
+            if told and self.model.frames_per_latent == 1:
+                self._add_readout(windows, frames, dreamed, actions, texts)
             self._keep(recorded=actions, inferred=self._infer(frames))
             obeyed = self._infer(np.concatenate((context, dreamed), axis=1))
             self._keep(commanded=actions[:, self.context - 1 :], obeyed=obeyed[:, self.context - 1 :])
@@ -158,7 +163,12 @@ class _Scores:
             self.shown.append(sample)
 
     def _imagine(
-        self, context: np.ndarray, past: np.ndarray, actions: np.ndarray, seed: int
+        self,
+        context: np.ndarray,
+        past: np.ndarray,
+        actions: np.ndarray,
+        seed: int,
+        texts: Sequence[str | None] | None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         if self.embodiment is None:
             return self.model.imagine_video(context, self.steps, seed=seed, sampling_steps=self.sampling_steps)
@@ -169,6 +179,7 @@ class _Scores:
             steps=self.sampling_steps,
             seed=seed,
             embodiment=self.embodiment,
+            text=texts,
         )
 
     def _infer(self, frames: np.ndarray) -> Float32[np.ndarray, "b k a"]:
@@ -189,21 +200,47 @@ class _Scores:
             return {}
         others = np.stack([other for window in windows if (other := window.other_actions) is not None])
         # The same noise: only the actions differ.
-        shuffled = self._imagine(context[rows], actions[rows], others, seed)
+        texts = [windows[row].text for row in rows] if self.model.reads_text else None
+        shuffled = self._imagine(context[rows], actions[rows], others, seed, texts)
         self.obeying.add(true[rows], dreamed[rows], changed[rows])
         self.shuffled.add(true[rows], shuffled, changed[rows])
         return dict(zip(rows, shuffled, strict=True))
 
     def _add_joint(
-        self, context: np.ndarray, actions: np.ndarray, true: np.ndarray, changed: np.ndarray, seed: int
+        self,
+        context: np.ndarray,
+        actions: np.ndarray,
+        true: np.ndarray,
+        changed: np.ndarray,
+        seed: int,
+        texts: Sequence[str | None] | None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         frames, invented = self.model.imagine_joint(
-            context, self.steps, seed=seed, sampling_steps=self.sampling_steps, embodiment=self.embodiment
+            context, self.steps, seed=seed, sampling_steps=self.sampling_steps, embodiment=self.embodiment, text=texts
         )
         shown = self._infer(np.concatenate((context, frames), axis=1))[:, self.context - 1 :]
         self.joint.add(true, frames, changed)
         self._keep(joint_true=actions[:, self.context - 1 :], joint_invented=invented, joint_shown=shown)
         return frames
+
+    def _add_readout(
+        self,
+        windows: Sequence[Window],
+        frames: np.ndarray,
+        dreamed: np.ndarray,
+        actions: np.ndarray,
+        texts: Sequence[str | None] | None,
+    ) -> None:
+        """What is read off true and off dreamed frames, beside what was earned; over the frames to come."""
+        ahead = slice(self.context - 1, None)
+        both = {"": frames, "_dream": np.concatenate((frames[:, : self.context], dreamed), axis=1)}
+        for name, pictures in both.items():
+            reward, success = self.model.judge(pictures, actions, embodiment=self.embodiment, text=texts)
+            for row, window in enumerate(windows):
+                if window.reward is not None and np.isfinite(window.reward[ahead]).all():
+                    self.readout.setdefault(f"reward{name}", []).append((window.reward[ahead], reward[row, ahead]))
+                if window.success is not None:
+                    self.readout.setdefault(f"success{name}", []).append((window.success[ahead], success[row, ahead]))
 
     def _keep(self, **actions: Float32[np.ndarray, "b k a"]) -> None:
         for name, values in actions.items():
@@ -234,12 +271,23 @@ class _Scores:
                 "inverse_r2_dream_per_dim": inverse_dream,
             },
             "actions": {"inverse_r2": mean_known(inverse), "inverse_r2_per_dim": inverse},
+            **({"readout": self._about_readout()} if self.readout else {}),
             "joint": {
                 "frames": {"psnr_db": self.joint.psnr_db, "changed_psnr_db": self.joint.changed_psnr_db},
                 "actions_r2": mean_known(r2_per_dim(self._all("joint_true"), self._all("joint_invented"))),
                 "consistency_r2": mean_known(r2_per_dim(self._all("joint_invented"), self._all("joint_shown"))),
             },
         }
+
+    def _about_readout(self) -> dict[str, float | None]:
+        result: dict[str, float | None] = {}
+        for name, pairs in self.readout.items():
+            true, told = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+            if name.startswith("reward"):
+                result[name.replace("reward", "reward_r2")] = r2_per_dim(true[:, None], told[:, None])[0]
+            else:
+                result[name.replace("success", "success_auc")] = roc_auc(true, told)
+        return result
 
     def samples(self, action_names: Sequence[str]) -> DreamSamples:
         kept = {name: self._all(name) for name in ("recorded", "inferred", "commanded", "obeyed")}

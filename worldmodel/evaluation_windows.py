@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from rich.progress import track
 
 from worldmodel.data.cameras import camera_frames
@@ -24,6 +24,9 @@ class Window:
         actions: those between the frames.
         other_actions: another episode's from the same position (or its last ones, where it is shorter); None if there
             is no other episode.
+        text: instruction, or None.
+        reward: earned by the actions, or None.
+        success: whether each action reached the goal, or None.
     """
 
     episode: int
@@ -32,6 +35,9 @@ class Window:
     frames: UInt8[np.ndarray, "t h w 3"]
     actions: Float32[np.ndarray, "t-1 a"]
     other_actions: Float32[np.ndarray, "t-1 a"] | None = None
+    text: str | None = None
+    reward: Float32[np.ndarray, "t-1"] | None = None
+    success: Bool[np.ndarray, "t-1"] | None = None
 
 
 def choose_windows(
@@ -109,8 +115,18 @@ def _cut(
     episode: Episode, index: int, start: int, length: int, frame_size: tuple[int, int], camera: str | None
 ) -> Window:
     frames = resize_frames(camera_frames(episode, camera)[start : start + length], *frame_size)
+    between = slice(start, start + length - 1)
     # Copies, or the whole episode would stay in memory.
-    return Window(index, start, episode.fps, frames.copy(), episode.actions[start : start + length - 1].copy())
+    return Window(
+        index,
+        start,
+        episode.fps,
+        frames.copy(),
+        episode.actions[between].copy(),
+        text=episode.text,
+        reward=None if episode.reward is None else episode.reward[between].copy(),
+        success=None if episode.success is None else episode.success[between].copy(),
+    )
 
 
 def _borrow(

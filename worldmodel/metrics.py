@@ -94,6 +94,15 @@ def r2_per_dim(true: Float[np.ndarray, "n a"], predicted: Float[np.ndarray, "n a
     return [float(1.0 - r / t) if t > 0 else None for r, t in zip(residual, total, strict=True)]
 
 
+def roc_auc(true: Bool[np.ndarray, "n"], score: Float[np.ndarray, "n"]) -> float | None:
+    """Chance that a true case scores higher than a false one (ties count half); None where all are of one kind."""
+    low, high = np.sort(score[~true]), score[true]
+    if not len(low) or not len(high):
+        return None
+    below, upto = np.searchsorted(low, high, "left"), np.searchsorted(low, high, "right")
+    return float((below + upto).mean() / (2 * len(low)))
+
+
 def mean_known(values: Sequence[float | None]) -> float | None:
     """Mean of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]

@@ -13,6 +13,7 @@ from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
 from worldmodel.metrics import FrameError, changed_mask
 from worldmodel.models.frame_tokenizer import covering
+from worldmodel.models.instructions import Text
 from worldmodel.output import make_folder, whole_file, write_json
 from worldmodel.panels import dream_film
 from worldmodel.types import EmbodimentSpec, Episode, EpisodeSource, InputError
@@ -50,6 +51,11 @@ class Dreamer(Protocol):
         ...
 
     @property
+    def reads_text(self) -> bool:
+        """Whether instructions may be given."""
+        ...
+
+    @property
     def context_frames(self) -> int:
         """Number of past frames that it looks at."""
         ...
@@ -68,6 +74,7 @@ class Dreamer(Protocol):
         steps: int | None = None,
         seed: int = 0,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]: ...
 
     def infer_actions(
@@ -78,12 +85,21 @@ class Dreamer(Protocol):
         self,
         context_frames: UInt8[np.ndarray, "b t h w 3"] | Tensor,
         state: Float32[np.ndarray, "b s"] | None = None,
-        text: str | None = None,
+        text: Text = None,
         *,
         seed: int = 0,
         steps: int | None = None,
         embodiment: str | None = None,
     ) -> Float32[np.ndarray, "b k a"]: ...
+
+    def judge(
+        self,
+        frames: UInt8[np.ndarray, "b t h w 3"],
+        actions: Float32[np.ndarray, "b t-1 a"],
+        *,
+        embodiment: str | None = None,
+        text: Text = None,
+    ) -> tuple[Float32[np.ndarray, "b t-1"], Float32[np.ndarray, "b t-1"]]: ...
 
     def imagine_joint(
         self,
@@ -93,6 +109,7 @@ class Dreamer(Protocol):
         seed: int = 0,
         sampling_steps: int | None = None,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> tuple[UInt8[np.ndarray, "b k h w 3"], Float32[np.ndarray, "b k a"]]: ...
 
     def imagine_video(
@@ -164,6 +181,7 @@ def rollout(
             steps=sampling_steps,
             seed=seed,
             embodiment=episode.embodiment,
+            text=episode.text if model.reads_text else None,
         )[0]
         name = f"episode_{index:04d}"
         results[name] = _score(frames, dreamed, context_frames)

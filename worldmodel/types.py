@@ -207,6 +207,7 @@ class Batch:
         embodiment: index into the model's list of embodiments.
         imitate: True for rows whose actions the policy should learn; None: all.
         past: what is shown as past frames where it is not ``latents``.
+        words: of the instruction (`worldmodel.data.words`); None: there is none.
     """
 
     actions: Float32[Tensor, "b ta a"]
@@ -219,6 +220,7 @@ class Batch:
     success: Float32[Tensor, "b t"] | None = None
     imitate: Bool[Tensor, "b"] | None = None
     past: Float32[Tensor, "b t h w c"] | None = None
+    words: Int64[Tensor, "b words"] | None = None
 
 
 @dataclass
@@ -254,6 +256,11 @@ class EmbodimentSpec:
     def normalise_state(self, state: Float32[np.ndarray, "*t s"]) -> Float32[np.ndarray, "*t s"]:
         low, high = np.array(self.state_low, np.float32), np.array(self.state_high, np.float32)
         return (2.0 * (state - low) / (high - low) - 1.0).astype(np.float32)
+
+    def denormalise_state(self, state: Float32[np.ndarray, "*t s"]) -> Float32[np.ndarray, "*t s"]:
+        """Maps [-1, 1] back to the state's own units; what lies beyond is brought to the limits."""
+        low, high = np.array(self.state_low, np.float32), np.array(self.state_high, np.float32)
+        return (low + (np.clip(state, -1.0, 1.0) + 1.0) / 2.0 * (high - low)).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec
+from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec, InputError
 
 SIZE_PX = 32
 GREY_STEP = 8  # levels of grey between successive numbers, far more than a video codec loses
@@ -59,6 +59,17 @@ class CountingPolicy:
 
 def make_policy(env: gymnasium.Env) -> CountingPolicy:
     return CountingPolicy()
+
+
+class BrokenPolicy(CountingPolicy):
+    """Knows no number."""
+
+    def act(self, observation: Any) -> np.ndarray:
+        raise InputError("policy: knows no number, wanted one")
+
+
+def make_broken_policy(env: gymnasium.Env) -> CountingPolicy:
+    return BrokenPolicy()
 
 
 def read_numbers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

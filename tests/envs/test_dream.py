@@ -1,5 +1,6 @@
 """The dream as an environment, on a tiny model with random weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,7 @@ import envs  # noqa: F401  (registers the ids)
 from envs.dream import Dream, DreamVectorEnv
 from tests.models import tiny
 from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Episode, InputError
 
 RNG = np.random.default_rng(0)
@@ -84,6 +86,28 @@ def test_success_ends_an_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminated.all()
     assert not truncated.any()
     assert info["is_success"].all()
+
+
+def test_a_model_that_reads_it_tells_the_state() -> None:
+    base = tiny.model()
+    shape = replace(base.config, backbone=replace(base.config.backbone, read_state=True, text_buckets=16))
+    model = WorldModel(shape, base.embodiments).eval()
+    starts = [(*start, text) for start, text in zip(STARTS, ("left", None, "right", None, None), strict=True)]
+    env = DreamVectorEnv(2, checkpoint=model, starts=starts, max_steps=3)
+    observation, _ = env.reset(seed=0)
+    for action in actions(env, 6):
+        assert observation["agent_pos"].shape == (2, 2)
+        assert env.observation_space.contains(observation)
+        observation, *_ = env.step(action)
+    check_env(Dream(checkpoint=model, starts=starts), skip_render_check=True)
+
+
+def test_episodes_may_begin_as_those_of_an_environment() -> None:
+    pusht = {"embodiment": "pusht", "env": "worldmodel/PushT-v0"}
+    env = DreamVectorEnv(1, checkpoint="pusht", **pusht)
+    assert len(env.starts) > 1
+    with pytest.raises(InputError, match="wanted starts or env"):
+        DreamVectorEnv(1, checkpoint=tiny.model())
 
 
 def test_gymnasium_approves_of_a_single_one() -> None:

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envs.randomisation import MIN_HUE_GAP
 from envs.scene import HAND_HIGH, LEASH_M, OPEN_M
+from policies.experts import make_expert
 from worldmodel.data.embodiments import GRIPPER
 from worldmodel.data.frames import resize_frames
 from worldmodel.types import InputError
@@ -229,3 +230,23 @@ except ValueError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare)
     assert done.stdout.startswith("InputError no OpenGL for pictures")
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_episode_may_go_on_until_success_was_held(name: str):
+    env = make(name, hold=4, cameras=[])
+    expert = make_expert(env)
+    observation, _ = env.reset(seed=0)
+    expert.reset(0)
+    done = []
+    while not (done and done[-1][0]) and len(done) < 300:
+        observation, _, terminated, _, info = env.step(expert.act(observation))
+        done.append((terminated, info["is_success"]))
+    assert [success for _, success in done[-4:]] == [True] * 4
+    assert [terminated for terminated, _ in done[-4:]] == [False, False, False, True]
+    assert not done[-5][1]
+
+
+def test_success_cannot_be_held_for_less_than_a_step():
+    with pytest.raises(InputError, match="TablePush: hold 0, wanted at least 1 step"):
+        make("TablePush", hold=0)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-from policies.collect import collect, embodiment_of, make_env, record_episode
+from policies.collect import collect
+from policies.recorder import embodiment_of, make_env, record_episode
 from policies.scripted import make_policy as make_scripted
 from tests.data import counting
 from tests.killing import dies
@@ -224,3 +225,16 @@ def test_two_cameras_are_kept():
     limited = gymnasium.wrappers.TimeLimit(env, 3)
     episode: Episode = record_episode(limited, counting.CountingPolicy(), counting.COUNTING, 0, 0, "counting")
     np.testing.assert_array_equal(episode.frames["top"], 255 - episode.frames["side"])
+
+
+def test_several_processes_end_in_the_same_data(tmp_path: Path, whole: Path):
+    assert_equal_sets(collect_counting(tmp_path / "set", workers=2), whole)
+
+
+def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path):
+    with pytest.raises(InputError, match=r"^policy: knows no number, wanted one$"):
+        collect(counting.ENV_ID, counting.make_broken_policy, 3, tmp_path / "set", workers=2, progress=False)
+
+
+def test_a_ray_cluster_ends_in_the_same_data(tmp_path: Path, whole: Path):
+    assert_equal_sets(collect_counting(tmp_path / "set", ray=True, workers=2), whole)

@@ -1,11 +1,12 @@
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from torch import Tensor
 
 from policies.evaluation import BatchPolicy
-from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy
+from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy, role
 from tests.dot_world import DOT, DotEnv, DotModel
 from tests.models import tiny
 from worldmodel.types import EmbodimentSpec, InputError
@@ -145,3 +146,29 @@ def test_the_real_model_acts() -> None:
     assert np.array_equal(actions, [policy.act(look(value)) for value in (0, 50, 100)])
     assert actions[0].shape == (2,)
     assert actions[0].dtype == np.float32
+
+
+def test_a_role_is_found_in_an_environment() -> None:
+    model = tiny.model()
+    push = gymnasium.make("envs:worldmodel/TablePush-v0")
+    assert role(model, push) == {"embodiment": "gripper", "text": "Push the block onto the marked place."}
+    with pytest.raises(InputError, match="embodiment 'pusht', the model knows arm, gripper"):
+        role(model, gymnasium.make("envs:worldmodel/PushT-v0"))
+    assert role(DotModel(), push)["embodiment"] == "dot"
+    with pytest.raises(InputError, match="embodiment 'leg', the model knows"):
+        WorldActionPolicy(model, execute=2, embodiment="leg")
+
+
+def test_instructions_reach_a_model_that_reads_them() -> None:
+    class Reader(Recorder):
+        reads_text = True
+
+        def act(self, context_frames: Any, state: Any = None, text: Any = None, **options: Any) -> np.ndarray:
+            self.texts = text
+            return super().act(context_frames, state, text, **options)
+
+    model = Reader()
+    policy = BatchWorldActionPolicy(model, text="push")
+    policy.reset([0, 1])
+    policy.act({0: look(0), 1: look(1) | {"text": "pull"}})
+    assert model.texts == ["push", "pull"]

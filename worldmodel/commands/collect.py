@@ -1,15 +1,8 @@
 """``worldmodel collect``: a policy acts in an environment, and what happens becomes a data set."""
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from worldmodel.commands.parsing import CONTINUES, add_env_options, declare, env_options, natural, positive
-
-if TYPE_CHECKING:
-    import gymnasium
-
-    from worldmodel.types import Policy
 
 TEXT = """\
 Records a LeRobot v3 data set. The same command continues an interrupted one,
@@ -17,8 +10,10 @@ and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
 are the same either way.
 
 P is random, explore (a script that pushes Push-T's block about), expert or
-noisy-expert (scripts that do what a MuJoCo scene asks for), or a checkpoint,
-whose policy then acts.
+noisy-expert (scripts that do what a MuJoCo scene asks for; noisy-expert:0.3 for
+another noise), replay:DATASET (what another collection did from the same seeds),
+a checkpoint, whose policy then acts, or a mixture by episode with weights, such
+as expert=3,noisy-expert=1,random=1.
 """
 EXAMPLES = (
     "worldmodel collect --env PushT-v0 --policy explore --episodes 500 --output data/explore",
@@ -40,7 +35,10 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--env", required=True, metavar="ID", help="environment, see worldmodel info envs")
     parser.add_argument(
-        "--policy", required=True, metavar="P", help="random, explore, expert, noisy-expert, or a checkpoint"
+        "--policy",
+        required=True,
+        metavar="P",
+        help="random, explore, expert, noisy-expert, replay:D, a checkpoint, or a mixture",
     )
     parser.add_argument(
         "--episodes", required=True, type=positive, metavar="N", help="episodes in the data set at the end"
@@ -48,50 +46,30 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", required=True, metavar="DATASET", help="folder of the data set")
     parser.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the first episode (%(default)s)")
     parser.add_argument("--max-steps", type=positive, metavar="N", help="longest episode (the environment's own limit)")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that play (%(default)s)")
+    parser.add_argument(
+        "--ray", action="store_true", help="let them run on a Ray cluster (RAY_ADDRESS, or this machine)"
+    )
     add_env_options(parser)
 
 
 def call(args: argparse.Namespace) -> None:
+    from policies.behaviours import read_behaviours
     from policies.collect import collect
     from worldmodel.commands.environments import full_id
     from worldmodel.commands.places import check_writable
 
     options = env_options(args)
+    read_behaviours(args.policy)
     env_id = full_id(args.env)
     collect(
         env_id,
-        find_policy(args.policy),
+        args.policy,
         args.episodes,
         check_writable(args.output),
         seed=args.seed,
         max_steps=args.max_steps,
         env_options=options,
+        workers=args.workers,
+        ray=args.ray,
     )
-
-
-def find_policy(name: str) -> "str | Callable[[gymnasium.Env], Policy]":
-    """Returns the name of a scripted policy, or a maker of the policy of a checkpoint.
-
-    Raises:
-        InputError: neither; the known ones are named.
-    """
-    from policies.scripted import SCRIPTED
-
-    if name in SCRIPTED:
-        return name
-    from policies.world_action import WorldActionPolicy
-    from worldmodel.checkpoint import find, load, shipped
-    from worldmodel.types import InputError
-
-    try:
-        find(name)
-    except InputError as error:
-        known = ", ".join((*SCRIPTED, *shipped()))
-        raise InputError(f"policy {name!r} is unknown, wanted one of: {known}; or a checkpoint folder") from error
-    model = load(name)
-
-    def maker(env: "gymnasium.Env") -> "Policy":
-        return WorldActionPolicy(model)
-
-    maker.__name__ = name  # a collection notes whose it is
-    return maker

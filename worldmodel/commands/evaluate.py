@@ -110,10 +110,10 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
 
 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
-    from policies.collect import make_env
     from policies.evaluation import evaluate_policy, one_each
+    from policies.recorder import make_env
     from policies.scripted import SCRIPTED, make_policy
-    from policies.world_action import BatchWorldActionPolicy
+    from policies.world_action import BatchWorldActionPolicy, role
     from worldmodel.commands.environments import full_id
     from worldmodel.types import InputError
 
@@ -125,7 +125,7 @@ def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any]
     first.close()
     metrics, episodes = evaluate_policy(
         lambda: make_env(env_id, **options),
-        lambda envs: BatchWorldActionPolicy(model, args.execute),
+        lambda envs: BatchWorldActionPolicy(model, args.execute, **role(model, envs[0])),
         episodes=args.episodes,
         seed0=args.seed,
         max_steps=limit or MAX_STEPS,

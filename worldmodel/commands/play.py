@@ -99,7 +99,7 @@ def opener(checkpoint: str, env: str | None, data: str | None, engine: str = "ea
     name = full_id(env or ENVIRONMENTS[body])
 
     def open_session() -> Session:
-        from policies.collect import embodiment_of, make_env
+        from policies.recorder import embodiment_of, make_env
 
         made = make_env(name, max_episode_steps=MAX_FRAMES)
         try:

@@ -10,7 +10,7 @@ import numpy as np
 from policies.collect import collect as collect_episodes
 from policies.evaluation import evaluate_policy, one_each
 from policies.scripted import SCRIPTED, fitting, make_policy
-from policies.world_action import BatchWorldActionPolicy
+from policies.world_action import BatchWorldActionPolicy, role
 from worldmodel.commands.environments import full_id
 from worldmodel.config import CollectConfig, DatasetConfig, RecipeConfig
 from worldmodel.data.cache import quarantine_path
@@ -60,7 +60,7 @@ def collect(config: CollectConfig, folder: Path) -> None:
         folder,
         seed=config.seed,
         max_steps=config.max_steps,
-        env_options={"size": config.size},
+        env_options={"size": config.size, **config.options},
     )
 
 
@@ -102,7 +102,7 @@ def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], li
     first.close()
     metrics, episodes = evaluate_policy(
         lambda: gymnasium.make(env_id),
-        lambda envs: BatchWorldActionPolicy(model),
+        lambda envs: BatchWorldActionPolicy(model, **role(model, envs[0])),
         episodes=config.evaluation.episodes,
         seed0=config.evaluation.seed,
         max_steps=spec.max_episode_steps or 1000,

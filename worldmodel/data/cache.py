@@ -22,10 +22,11 @@ from worldmodel.data.disk_array import DiskArray, Rows, open_arrays
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.parts import Arrays, Parts, build, default_workers
 from worldmodel.data.quality import Damage, read_good, write_quarantine
+from worldmodel.data.words import hash_words
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
-LAYOUT = 2  # of these files; part of their key
+LAYOUT = 3  # of these files; part of their key
 TABLES = ("actions", "action_mask", "state", "reward", "success")
 ENCODED_AT_ONCE = 256  # frames
 
@@ -46,6 +47,7 @@ class Recordings:
         success: NaN where unknown.
         frames: pictures, uint8 (frames, h, w, 3).
         latents: float16 (frames, h, w, c), once encoded.
+        words: of every episode's instruction (`worldmodel.data.words`), int64 (episodes, words); None: there are none.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Recordings:
     success: Rows
     frames: Rows
     latents: Rows | None = None
+    words: np.ndarray | None = None
 
     @property
     def episodes(self) -> int:
@@ -121,7 +124,7 @@ def load_recordings(
     if state is not None:
         state.then = spec.normalise_state
     values = {key: arrays[key] for key in ("actions", "action_mask", "reward", "success", "frames")}
-    return Recordings(name, spec, arrays["starts"][:], state=state, **values)
+    return Recordings(name, spec, arrays["starts"][:], state=state, words=arrays["words"][:], **values)
 
 
 def quarantine_path(folder: Path, name: str) -> Path:
@@ -193,6 +196,7 @@ def _read_episode(source: EpisodeSource, height: int, width: int, camera: str | 
         "reward": unknown if episode.reward is None else episode.reward,
         "success": unknown if episode.success is None else episode.success.astype(np.float32),
         "frames": resize_frames(camera_frames(episode, camera), height, width),
+        "words": hash_words(episode.text),
     }
     return tables if episode.state is None else tables | {"state": episode.state}
 
@@ -210,6 +214,8 @@ def _join_episodes(source: EpisodeSource, quarantine: Path, parts: Parts, file: 
     if not good:
         first = f"{damaged[0].reason}: {damaged[0].detail}"
         raise InputError(f"{source.path}: none of {len(source)} episodes can be used, wanted one (first: {first})")
+    words = [part["words"] if "words" in part else hash_words(None) for part in parts]
+    file["words"] = np.stack(words)
     file["starts"] = np.concatenate([[0], np.cumsum(lengths)])
     for key in (*TABLES, "frames"):
         if all(key in parts[index] for index in good):

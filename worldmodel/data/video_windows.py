@@ -15,6 +15,7 @@ from worldmodel.data.cameras import camera_frames
 from worldmodel.data.frames import resize_frames
 from worldmodel.data.quality import Damage, read_good
 from worldmodel.data.windows import WindowShape, as_batch
+from worldmodel.data.words import hash_words
 from worldmodel.types import Batch, EpisodeSource, InputError
 
 
@@ -142,4 +143,5 @@ class VideoWindows(IterableDataset):
             reward=unknown if episode.reward is None else episode.reward,
             success=unknown if episode.success is None else episode.success.astype(np.float32),
             frames=resize_frames(camera_frames(episode, self.camera), self.height, self.width),
+            words=hash_words(episode.text)[None],
         )

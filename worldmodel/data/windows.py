@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from worldmodel.data.cache import Recordings
 from worldmodel.data.disk_array import Rows, copy_rows
 from worldmodel.data.order import Order, shares_of
+from worldmodel.data.words import WORDS
 from worldmodel.types import Batch, InputError
 
 
@@ -88,6 +89,7 @@ class WindowShape:
             "reward": np.empty((size, self.window), np.float32),
             "success": np.empty((size, self.window), np.float32),
             "imitate": np.empty(size, bool),
+            "words": np.zeros((size, WORDS), np.int64),
             "embodiment": np.empty(size, np.int64),
         }
 
@@ -99,6 +101,7 @@ class WindowShape:
         first: int,
         end: int,
         *,
+        episode: int = 0,
         known: bool = True,
         imitate: bool = True,
     ) -> None:
@@ -110,6 +113,7 @@ class WindowShape:
             recordings: the dataset.
             first: first frame of the window.
             end: one past the last frame of its episode.
+            episode: number of the episode.
             known: whether its actions may be seen.
             imitate: whether the policy should learn from it.
         """
@@ -128,6 +132,8 @@ class WindowShape:
             if key in columns:
                 copy_rows(getattr(recordings, key), first, columns[key][row])
         columns["imitate"][row] = imitate
+        if recordings.words is not None:
+            columns["words"][row] = recordings.words[episode]
         columns["embodiment"][row] = self.bodies[recordings.spec.name]
 
 
@@ -197,8 +203,8 @@ class WindowSampler:
             recordings = self.recordings[dataset]
             for start, episode in zip(*self.indices[dataset].locate(windows), strict=True):
                 end, known = int(recordings.starts[episode + 1]), bool(self.known[dataset][episode])
-                imitate = self.imitate[dataset]
-                self.shape.fill(columns, row, recordings, int(start), end, known=known, imitate=imitate)
+                flags = {"episode": int(episode), "known": known, "imitate": self.imitate[dataset]}
+                self.shape.fill(columns, row, recordings, int(start), end, **flags)
                 row += 1
         return as_batch(columns)
 

@@ -45,6 +45,9 @@ class BackboneConfig:
         fourier_bands: frequencies for actions and states (0: raw numbers).
         relative_points: show every token the action's point relative to its own centre.
         time_attention: "all" tokens of past frames, or only the same "position".
+        text_buckets: entries of the table of word embeddings, which words share by their hashes; 0: instructions are
+            not read. A bag of words: their order is not seen.
+        read_state: the readout tells the state, too, which a dream would not have otherwise.
         shortcut: told the size of the denoising step, so that it can be distilled to a few large ones.
     """
 
@@ -63,6 +66,8 @@ class BackboneConfig:
     fourier_bands: int = 6
     relative_points: bool = True
     time_attention: str = "all"
+    text_buckets: int = 0
+    read_state: bool = False
     shortcut: bool = False
 
     def __post_init__(self) -> None:
@@ -96,6 +101,7 @@ class Inputs:
         chunk: noisy actions to come after each frame, or None; r independent draws that do not see each other.
         chunk_clock: flow time of each chunk.
         step_size: size of the denoising step that is taken from each frame, None or 0 where it is small.
+        words: of the instruction (`worldmodel.data.words`), None where there is none.
     """
 
     latents: Float[Tensor, "b t h w c"]
@@ -111,6 +117,7 @@ class Inputs:
     chunk: Float[Tensor, "b t r k a"] | None = None
     chunk_clock: Float[Tensor, "b t r"] | None = None
     step_size: Float[Tensor, "b t"] | None = None
+    words: Int64[Tensor, "b words"] | None = None
 
     def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
         return replace(self, latents=latents, clock=clock)
@@ -118,11 +125,11 @@ class Inputs:
 
 @dataclass
 class Outputs:
-    """Clean estimates; ``readout`` holds reward and the logit of success for the action that led here."""
+    """Clean estimates; ``readout`` holds reward and logit of success of the action that led here (then the state)."""
 
     latents: Float[Tensor, "b t h w c"]
     actions: Float[Tensor, "b t a"]
-    readout: Float[Tensor, "b t 2"]
+    readout: Float[Tensor, "b t told"]
     chunk: Float[Tensor, "b t r k a"] | None = None
 
 
@@ -165,6 +172,10 @@ class Backbone(nn.Module):
         self.clock, self.action_clock = Clock(d), Clock(d)
         if config.shortcut:
             self.step_clock = Clock(d, zero=True)
+        if config.text_buckets:
+            self.word = nn.Embedding(config.text_buckets, d)
+            self.word_out = nn.Linear(d, d, bias=False)
+            nn.init.zeros_(self.word_out.weight)
         self._init_points(embodiments, d)
         part = self.action_size * config.chunk // config.chunk_tokens
         self.chunk_in = EmbodimentMLP(bodies, part, d, config.fourier_bands)
@@ -181,7 +192,8 @@ class Backbone(nn.Module):
         self.latent_out = nn.Linear(d, cell)
         nn.init.zeros_(self.latent_out.weight)
         self.action_out = EmbodimentLinear(bodies, d, self.action_size, zero=True)
-        self.readout = EmbodimentLinear(bodies, d, 2, zero=True)
+        told = 2 + self.state_size * config.read_state
+        self.readout = EmbodimentLinear(bodies, d, told, zero=True)
 
     point_index: Tensor
     point_mask: Tensor
@@ -267,8 +279,16 @@ class Backbone(nn.Module):
             assert inputs.state_known is not None
             state = torch.where(inputs.state_known.unsqueeze(-1), self.state_in(inputs.state, inputs.embodiment), state)
         free = self.special[2:].expand(*action.shape[:2], -1, -1)
+        if self.config.text_buckets and inputs.words is not None:
+            free = free + self._read_words(inputs.words)[:, None, None]
         special = torch.stack([state + self.special[0], action + self.special[1]], 2)
         return torch.cat([latents, special, free], 2)
+
+    def _read_words(self, words: Int64[Tensor, "b words"]) -> Float[Tensor, "b d"]:
+        """Embeds instructions; 0 where there is none."""
+        there = (words > 0).unsqueeze(-1)
+        embedded = self.word(words % self.config.text_buckets) * there
+        return self.word_out(embedded.sum(1) / there.sum(1).clamp_min(1).sqrt())
 
     def _points(self, inputs: Inputs) -> Float[Tensor, "b t n d"]:
         """Embeds where the action's points lie, seen from every token's centre, in units of half the picture."""

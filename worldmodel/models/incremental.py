@@ -75,8 +75,8 @@ class IncrementalBackbone:
         x = self._run(self._show(self.prepare(inputs), inputs.latents.squeeze(1)), time, slice(None))
         return self.backbone.read(x.unsqueeze(1), inputs)
 
-    def remember(self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"]) -> Float[Tensor, "b 2"]:
-        """Takes in the finished frame; returns its readout, reward and the logit of success."""
+    def remember(self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"]) -> Float[Tensor, "b told"]:
+        """Takes in the finished frame; returns its readout, see `Outputs`."""
         x = self._run(self._show(tokens, latents), 1.0, slice(self.tokens - 1, None))
         self.frames += 1
         return self.backbone.readout(x, self.embodiment).squeeze(1)

@@ -44,6 +44,7 @@ class ObjectiveConfig:
         state_share: share of act rows that see the state.
         inverse: share of act rows whose past actions are noisy and predicted; the others plan, past actions unknown.
         chunk_draws: noisy versions of the chunk that are denoised after every frame of one pass.
+        text_hidden: share of rows whose instruction is hidden, so that the model does without one, too.
         shortcuts: share of dream rows that learn large denoising steps, when a model is distilled.
     """
 
@@ -60,6 +61,7 @@ class ObjectiveConfig:
     state_share: float = 0.7
     inverse: float = 0.25
     chunk_draws: int = 4
+    text_hidden: float = 0.1
     shortcuts: float = 0.5
 
 
@@ -78,6 +80,14 @@ def _own_context(backbone: Backbone, inputs: Inputs, context: Tensor, own: Tenso
         backbone, replace(inputs, latents=noise, clock=clock, step_size=size), config.skip_variance
     ).latents
     return torch.where(own[..., None, None, None] & ~first, dreamed, context)
+
+
+def _words(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> Tensor | None:
+    """Instructions, hidden in some rows; None for a model that reads none."""
+    if batch.words is None or not backbone.config.text_buckets:
+        return None
+    hidden = torch.rand(len(batch.words), 1, device=batch.words.device) < config.text_hidden
+    return torch.where(hidden, 0, batch.words)
 
 
 def _rows(b: int, t: int, share: float, device: torch.device) -> Tensor:
@@ -144,7 +154,7 @@ def _dreams(
     inputs = Inputs(
         noisy, history, history_mask, clock, noisy_actions, action_clock, shown | invented, batch.embodiment
     )
-    inputs.step_size = size
+    inputs.step_size, inputs.words = size, _words(backbone, batch, config)
     if config.own_history > 0 and actions_known and batch.past is None:
         given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
         own = _rows(b, t, config.own_history, z.device) & given
@@ -184,6 +194,10 @@ def dream_loss(
     true = _led_here(batch.actions, z.shape[1])
     losses["joint"] = _masked((outputs.actions - true).square().mean(-1), dreams.invented)
     losses.update(_readout_loss(outputs.readout, batch, dreams.shown))
+    if batch.state is not None and backbone.config.read_state:
+        known = dreams.shown & ~batch.state.isnan().any(-1)
+        error = outputs.readout[..., 2:] - batch.state.nan_to_num()
+        losses["state"] = _masked(error.square().mean(-1), known)
     return losses
 
 
@@ -217,6 +231,7 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         state_known=_rows(b, t, config.state_share, z.device) & ~inverse & has_state,
         chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
         chunk_clock=chunk_clock,
+        words=_words(backbone, batch, config),
     )
     outputs = backbone(inputs, acting=True)
     assert outputs.chunk is not None

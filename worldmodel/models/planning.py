@@ -89,9 +89,10 @@ def act(
     embodiment: Int64[Tensor, "b"],
     steps: int,
     generator: torch.Generator,
+    words: Int64[Tensor, "b words"] | None = None,
 ) -> Float[Tensor, "b k a"]:
-    """Policy: a chunk of actions after the last frame; ``state`` is that at the last frame."""
-    inputs = clean_inputs(backbone, latents, None, embodiment)
+    """Policy: a chunk of actions after the last frame; ``state`` is that at the last frame, ``words`` tell the task."""
+    inputs = clean_inputs(backbone, latents, None, embodiment, words)
     if state is not None:
         inputs.state = F.pad(state.unsqueeze(1), (0, 0, latents.shape[1] - 1, 0))
         inputs.state_known = (

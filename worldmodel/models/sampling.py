@@ -23,7 +23,8 @@ class Rollout:
     """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
 
     Attributes:
-        readout: reward and logit of success of the action that led to the last frame.
+        readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
+            where the model reads it.
     """
 
     def __init__(
@@ -33,17 +34,18 @@ class Rollout:
         skip_variance: float,
         seeds: Sequence[int],
         run: RunLayers = run_layers,
+        words: Int64[Tensor, "b words"] | None = None,
     ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
-        self.network = IncrementalBackbone(backbone, embodiment, run)
+        self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
-        self.readout: Float[Tensor, "b 2"] | None = None
+        self.readout: Float[Tensor, "b told"] | None = None
 
     def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> None:
         """Takes frames as they are; ``actions[:, t]`` led to frame t (None: unknown)."""
         if self.past is None:
-            outputs = self.network.fill(clean_inputs(self.backbone, latents, actions, self.embodiment))
+            outputs = self.network.fill(clean_inputs(self.backbone, latents, actions, self.embodiment, self.words))
             self.readout = outputs.readout[:, -1]
             self._push(latents)
             return
@@ -58,11 +60,16 @@ class Rollout:
         latents: Float[Tensor, "k t h w c"],
         actions: Float[Tensor, "k t a"] | None,
         seeds: Sequence[int],
+        words: Int64[Tensor, "k words"] | None = None,
     ) -> None:
-        """Lets some dreams begin anew from other frames; the others do not notice."""
+        """Lets some dreams begin anew from other frames (and with other instructions); the others do not notice."""
         assert self.past is not None, "observe at least one frame first"
         assert self.readout is not None
-        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run)
+        if words is not None:
+            assert self.words is not None, "began without instructions"
+            self.words[rows] = words
+        own = None if self.words is None else self.words[rows]
+        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run, own)
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None
@@ -130,10 +137,13 @@ class Rollout:
             action = torch.zeros(b, self.backbone.action_size, device=device)
         seen = (torch.arange(history, device=device) < self.network.frames[:, None]).float().unsqueeze(1)
         past = torch.cat([self.past[:, age] for age in range(history)], -1) if history else frame[..., :0]
-        return Inputs(frame[:, None], past[:, None], seen, ones, action[:, None], ones, known, self.embodiment)
+        given = action[:, None], ones, known, self.embodiment
+        return Inputs(frame[:, None], past[:, None], seen, ones, *given, words=self.words)
 
 
-def clean_inputs(backbone: Backbone, latents: Tensor, actions: Tensor | None, embodiment: Tensor) -> Inputs:
+def clean_inputs(
+    backbone: Backbone, latents: Tensor, actions: Tensor | None, embodiment: Tensor, words: Tensor | None = None
+) -> Inputs:
     """Inputs of clean frames with the actions that led to them (None: unknown); to the first one none led."""
     b, t = latents.shape[:2]
     history, mask = stack_history(latents, backbone.config.history)
@@ -143,7 +153,7 @@ def clean_inputs(backbone: Backbone, latents: Tensor, actions: Tensor | None, em
         actions = torch.zeros(b, t, backbone.action_size, device=latents.device)
     else:
         known[:, 1:] = True
-    return Inputs(latents, history, mask, ones, actions, ones, known, embodiment)
+    return Inputs(latents, history, mask, ones, actions, ones, known, embodiment, words=words)
 
 
 def infer_actions(

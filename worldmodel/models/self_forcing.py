@@ -28,7 +28,8 @@ def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Floa
     if not len(rows):
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
-    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds)
+    words = None if batch.words is None else batch.words[rows]
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, words=words)
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])

@@ -6,58 +6,24 @@ latent, it is given n actions of a body as one (see `worldmodel.data.action_grou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped, UInt8
+from jaxtyping import Float, Float32, Int64, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from worldmodel.data.action_groups import group_body, join_actions, split_actions
 from worldmodel.models import planning, sampling
-from worldmodel.models.backbone import Backbone, BackboneConfig
+from worldmodel.models.backbone import Backbone
 from worldmodel.models.engine import prepare_engine
-from worldmodel.models.frame_tokenizer import check_size, fitting
+from worldmodel.models.frame_tokenizer import fitting
+from worldmodel.models.instructions import Text, read_instructions
 from worldmodel.models.layer_pass import RunLayers, run_layers
-from worldmodel.models.objective import ObjectiveConfig
-from worldmodel.models.sampling import Rollout
-from worldmodel.models.tokenizer import TokenizerConfig
+from worldmodel.models.sampling import Rollout, clean_inputs
 from worldmodel.models.tokenizers import make_tokenizer
+from worldmodel.models.world_model_config import WorldModelConfig
 from worldmodel.types import EmbodimentSpec, InputError
-
-
-@dataclass(frozen=True)
-class WorldModelConfig:
-    """Everything that decides the shape of the weights, and how they are sampled.
-
-    Attributes:
-        height: of the frames, in pixels.
-        width: of the frames, in pixels.
-        tokenizer: the autoencoder.
-        backbone: the transformer.
-        objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
-        sampling_steps: Euler steps per dreamed latent unless told otherwise.
-        action_steps: Euler steps per action chunk or inferred action.
-    """
-
-    height: int = 64
-    width: int = 64
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    sampling_steps: int = 4
-    action_steps: int = 8
-
-    def __post_init__(self) -> None:
-        check_size(self.height, self.width)
-        downsample, patch = self.tokenizer.downsample, self.backbone.patch
-        cell = downsample * patch
-        if self.height % cell or self.width % cell:
-            raise InputError(
-                f"frame size {self.height}x{self.width}: wanted height and width divisible by {cell} "
-                f"(the tokenizer's {downsample} pixels per latent cell, times backbone.patch {patch})"
-            )
 
 
 class WorldModel(nn.Module):
@@ -164,6 +130,7 @@ class WorldModel(nn.Module):
         steps: int | None = None,
         seed: int = 0,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         """Dreams what follows (``forward_dynamics``).
 
@@ -174,6 +141,7 @@ class WorldModel(nn.Module):
             steps: Euler steps per latent.
             seed: of the noise that latents start from.
             embodiment: whose actions they are.
+            text: instruction, see `rollout`.
 
         Returns:
             The k frames that follow the context.
@@ -187,7 +155,7 @@ class WorldModel(nn.Module):
             between = context_actions[:, context_frames.shape[1] - recent.shape[1] :]
             before = F.pad(self._normalise(between, body), (0, 0, 1, 0))
         self._check_actions(actions, body, len(latents), actions.shape[1])
-        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
+        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed, text=text)
         rollout.observe(latents, before)
         steps = steps or self.config.sampling_steps
         planned = self._normalise(actions, body)
@@ -220,11 +188,12 @@ class WorldModel(nn.Module):
         seed: int = 0,
         sampling_steps: int | None = None,
         embodiment: str | None = None,
+        text: Text = None,
     ) -> tuple[UInt8[np.ndarray, "b steps h w 3"], Float32[np.ndarray, "b steps a"]]:
         """Dreams ``steps`` frames and the actions that lead to them together (``joint``)."""
         body, sampling_steps = self.embodiment_index(embodiment), sampling_steps or self.config.sampling_steps
         latents = self.encode(self._recent(context_frames))
-        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed)
+        rollout = self.rollout(len(latents), embodiment=embodiment, seed=seed, text=text)
         rollout.observe(latents)
         pairs = [rollout.dream_jointly(sampling_steps) for _ in range(self._latents(steps))]
         frames, actions = (torch.stack(parts, 1) for parts in zip(*pairs, strict=True))
@@ -252,11 +221,39 @@ class WorldModel(nn.Module):
         return self._denormalise(actions[:, 1:], body)
 
     @torch.no_grad()
+    def judge(
+        self,
+        frames: Shaped[np.ndarray, "b t h w 3"],
+        actions: Float32[np.ndarray, "b k a"],
+        *,
+        embodiment: str | None = None,
+        text: Text = None,
+    ) -> tuple[Float32[np.ndarray, "b t-1"], Float32[np.ndarray, "b t-1"]]:
+        """Says what reward each action earned, and how likely it is that the task was done then.
+
+        Args:
+            frames: what was seen (or dreamed).
+            actions: what was done between the frames (t - 1 of them), in the embodiment's own units.
+            embodiment: whose actions they are; and ``text``: instruction, see `rollout`.
+
+        Raises:
+            InputError: wrong shapes, or a model that gives several frames one latent.
+        """
+        if self.frames_per_latent != 1:
+            raise InputError(f"judge: this model has {self.frames_per_latent} frames per latent, wanted one")
+        body, latents = self.embodiment_index(embodiment), self.encode(frames)
+        self._check_actions(actions, body, len(latents), frames.shape[1] - 1)
+        led = F.pad(self._normalise(actions, body), (0, 0, 1, 0))
+        bodies, words = self._bodies(len(latents), body), self.read(text, len(latents))
+        readout = self.backbone(clean_inputs(self.backbone, latents, led, bodies, words)).readout[:, 1:].cpu()
+        return readout[..., 0].numpy(), readout[..., 1].sigmoid().numpy()
+
+    @torch.no_grad()
     def act(
         self,
         context_frames: Shaped[np.ndarray, "b t h w 3"] | Float[Tensor, "b tl hl wl c"],
         state: Float32[np.ndarray, "b s"] | None = None,
-        text: str | None = None,
+        text: Text = None,
         *,
         seed: int = 0,
         steps: int | None = None,
@@ -267,7 +264,7 @@ class WorldModel(nn.Module):
         Args:
             context_frames: what was seen, oldest first; or its latents, for who keeps those of frames seen before.
             state: proprioception at the last frame, in the embodiment's own units.
-            text: instruction; this version has no text encoder and refuses any.
+            text: instruction, see `rollout`.
             seed: of the noise that actions start from.
             steps: Euler steps.
             embodiment: who acts.
@@ -276,8 +273,6 @@ class WorldModel(nn.Module):
             InputError: wrong shapes, or an instruction for a model that reads none.
         """
         body = self.embodiment_index(embodiment)
-        if text is not None:
-            raise InputError("text: this model was trained without instructions, wanted None")
         seen = context_frames
         latents = seen if isinstance(seen, Tensor) else self.encode(self._recent(seen))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
@@ -295,18 +290,35 @@ class WorldModel(nn.Module):
             self._bodies(len(latents), body),
             steps or self.config.action_steps,
             generator,
+            self.read(text, len(latents)),
         )
         return self._denormalise(chunk, body)
 
-    def rollout(self, batch: int, *, embodiment: str | None = None, seed: int | Sequence[int] = 0) -> Rollout:
+    def rollout(
+        self, batch: int, *, embodiment: str | None = None, seed: int | Sequence[int] = 0, text: Text = None
+    ) -> Rollout:
         """A fresh rollout on latents for ``batch`` dreams; the building block of everything above.
 
         Its actions are normalised, and grouped where a latent spans several frames. Every dream has a seed of its own,
-        given or derived from the one.
+        given or derived from the one. ``text`` is the instruction of all dreams, or one for each.
+
+        Raises:
+            InputError: an instruction for a model that reads none, or another number of them.
         """
         bodies = self._bodies(batch, self.embodiment_index(embodiment))
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds, self._run_layers)
+        variance = self.config.objective.skip_variance
+        return Rollout(self.backbone, bodies, variance, seeds, self._run_layers, self.read(text, batch))
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it was trained with instructions."""
+        return self.config.backbone.text_buckets > 0
+
+    def read(self, text: Text, batch: int) -> Int64[Tensor, "b words"] | None:
+        """Words of an instruction for all, or of one for each (None: there is none); see `rollout`."""
+        words = read_instructions(text, batch, known=self.reads_text)
+        return None if words is None else words.to(self.tokenizer.latent_mean.device)
 
     def _recent(self, frames: np.ndarray) -> np.ndarray:
         """As many of the last frames as latents can span."""

@@ -1,0 +1,110 @@
+"""Several processes that record episodes: on this machine, or on a Ray cluster."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from policies.recorder import Recorder
+from worldmodel.types import Episode, InputError
+
+AHEAD = 2  # episodes that each process may be ahead of the one that is written
+
+
+class _Recorded(Dataset[Episode | InputError]):
+    """Episodes, as a data loader asks for them; gives back what went wrong."""
+
+    def __init__(self, recorder: Recorder, numbers: Sequence[int]) -> None:
+        self.recorder, self.numbers = recorder, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, position: int) -> Episode | InputError:
+        try:
+            return self.recorder.record(self.numbers[position])
+        except InputError as error:  # raised here, it would come out of a worker with a traceback for a message
+            return error
+
+
+def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int) -> Iterator[Episode]:
+    """Yields episodes in the order of their numbers, however many processes record them.
+
+    Args:
+        recorder: plays; closed (with its OpenGL context) before processes start.
+        numbers: of the episodes.
+        workers: processes; 1: this one.
+
+    Raises:
+        InputError: what the recorder raises.
+    """
+    several = workers > 1
+    if several:
+        recorder.close()
+    loader = DataLoader(
+        _Recorded(recorder, numbers),
+        batch_size=None,
+        num_workers=workers if several else 0,
+        multiprocessing_context="spawn" if several else None,  # OpenGL does not outlive a fork
+        prefetch_factor=AHEAD if several else None,
+        worker_init_fn=_start_worker,
+    )
+    for episode in loader:
+        if isinstance(episode, InputError):
+            raise episode
+        yield episode
+
+
+def _start_worker(_: int) -> None:
+    """One thread each: what draws, computes and encodes in a worker shares the machine with the other workers."""
+    os.environ["LP_NUM_THREADS"] = "1"  # of Mesa's software OpenGL
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def record_on_ray(recorder: Recorder, numbers: Sequence[int], workers: int) -> Iterator[Episode]:
+    """The same on a Ray cluster: the one that ``RAY_ADDRESS`` names, else one on this machine.
+
+    Args:
+        recorder: plays, a copy of it in each of Ray's processes.
+        numbers: of the episodes.
+        workers: processes, each with a core.
+    """
+    import ray
+
+    recorder.close()
+    if started := not ray.is_initialized():
+        here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, **here)
+    try:
+        actors = [ray.remote(num_cpus=1)(_Actor).remote(recorder) for _ in range(workers)]
+        waiting: deque = deque()
+        for position, number in enumerate(numbers):
+            if len(waiting) == AHEAD * workers:
+                yield _unwrapped(ray.get(waiting.popleft()))
+            waiting.append(actors[position % workers].record.remote(number))
+        while waiting:
+            yield _unwrapped(ray.get(waiting.popleft()))
+    finally:
+        if started:
+            ray.shutdown()
+
+
+class _Actor:
+    """A recorder in a process of Ray's."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        _start_worker(0)
+        self._episodes = _Recorded(recorder, range(2**31))
+
+    def record(self, number: int) -> Episode | InputError:
+        return self._episodes[number]
+
+
+def _unwrapped(episode: Episode | InputError) -> Episode:
+    if isinstance(episode, InputError):
+        raise episode
+    return episode

@@ -1,0 +1,27 @@
+"""LeRobot's names for what an environment shows and takes."""
+
+from gymnasium import spaces
+from lerobot.configs import FeatureType, PolicyFeature
+from lerobot.utils.constants import ACTION, OBS_IMAGE, OBS_IMAGES, OBS_STATE
+
+Features = tuple[dict[str, PolicyFeature], dict[str, str]]
+
+
+def features_of(observation: spaces.Dict, action: spaces.Box) -> Features:
+    """Features by their name in the environment, and their names in data sets."""
+    features = {ACTION: PolicyFeature(FeatureType.ACTION, action.shape)}
+    names = {ACTION: ACTION}
+    pixels = observation["pixels"]
+    cameras = (
+        {f"pixels/{name}": (f"{OBS_IMAGES}.{name}", space) for name, space in pixels.items()}
+        if isinstance(pixels, spaces.Dict)
+        else {"pixels": (OBS_IMAGE, pixels)}
+    )
+    for key, (name, space) in cameras.items():
+        assert space.shape is not None
+        features[key], names[key] = PolicyFeature(FeatureType.VISUAL, space.shape), name
+    if "agent_pos" in observation.spaces:
+        shape = observation["agent_pos"].shape
+        assert shape is not None
+        features["agent_pos"], names["agent_pos"] = PolicyFeature(FeatureType.STATE, shape), OBS_STATE
+    return features, names

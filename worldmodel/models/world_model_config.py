@@ -1,0 +1,42 @@
+"""Everything that decides the shape of a world model's weights."""
+
+from dataclasses import dataclass, field
+
+from worldmodel.models.backbone import BackboneConfig
+from worldmodel.models.frame_tokenizer import check_size
+from worldmodel.models.objective import ObjectiveConfig
+from worldmodel.models.tokenizer import TokenizerConfig
+from worldmodel.types import InputError
+
+
+@dataclass(frozen=True)
+class WorldModelConfig:
+    """Everything that decides the shape of the weights, and how they are sampled.
+
+    Attributes:
+        height: of the frames, in pixels.
+        width: of the frames, in pixels.
+        tokenizer: the autoencoder.
+        backbone: the transformer.
+        objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
+        sampling_steps: Euler steps per dreamed latent unless told otherwise.
+        action_steps: Euler steps per action chunk or inferred action.
+    """
+
+    height: int = 64
+    width: int = 64
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    sampling_steps: int = 4
+    action_steps: int = 8
+
+    def __post_init__(self) -> None:
+        check_size(self.height, self.width)
+        downsample, patch = self.tokenizer.downsample, self.backbone.patch
+        cell = downsample * patch
+        if self.height % cell or self.width % cell:
+            raise InputError(
+                f"frame size {self.height}x{self.width}: wanted height and width divisible by {cell} "
+                f"(the tokenizer's {downsample} pixels per latent cell, times backbone.patch {patch})"
+            )
