@@ -234,18 +234,19 @@ class WorldModel(nn.Module):
         Args:
             frames: what was seen (or dreamed).
             actions: what was done between the frames (t - 1 of them), in the embodiment's own units.
-            embodiment: whose actions they are; and ``text``: instruction, see `rollout`.
+            embodiment: whose actions they are.
+            text: instruction, see `rollout`.
 
         Raises:
-            InputError: wrong shapes, or a model that gives several frames one latent.
+            InputError: wrong shapes, or several frames per latent.
         """
         if self.frames_per_latent != 1:
             raise InputError(f"judge: this model has {self.frames_per_latent} frames per latent, wanted one")
         body, latents = self.embodiment_index(embodiment), self.encode(frames)
         self._check_actions(actions, body, len(latents), frames.shape[1] - 1)
         led = F.pad(self._normalise(actions, body), (0, 0, 1, 0))
-        bodies, words = self._bodies(len(latents), body), self.read(text, len(latents))
-        readout = self.backbone(clean_inputs(self.backbone, latents, led, bodies, words)).readout[:, 1:].cpu()
+        inputs = clean_inputs(self.backbone, latents, led, self._bodies(len(latents), body), self.read(text, len(led)))
+        readout = self.backbone(inputs).readout[:, 1:].cpu()
         return readout[..., 0].numpy(), readout[..., 1].sigmoid().numpy()
 
     @torch.no_grad()
@@ -305,10 +306,9 @@ class WorldModel(nn.Module):
         Raises:
             InputError: an instruction for a model that reads none, or another number of them.
         """
-        bodies = self._bodies(batch, self.embodiment_index(embodiment))
+        bodies, words = self._bodies(batch, self.embodiment_index(embodiment)), self.read(text, batch)
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        variance = self.config.objective.skip_variance
-        return Rollout(self.backbone, bodies, variance, seeds, self._run_layers, self.read(text, batch))
+        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds, self._run_layers, words)
 
     @property
     def reads_text(self) -> bool:
