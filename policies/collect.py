@@ -67,12 +67,12 @@ def collect(
         spec = recorder.spec
         writer = LeRobotWriter(output, spec.fps, spec, height, width, tuple(cameras), recipe=recipe)
         missing = range(writer.ever_written, episodes)
-        played = (record_on_ray if ray else record_in_order)(recorder, missing, workers)
+        played = (record_on_ray if ray else record_in_order)(recorder, missing, workers, writer.pending)
         # Processes start before the bar does, which is a thread.
         with _bar(progress) as bar:
             task = bar.add_task("collecting episodes", total=episodes, completed=min(writer.ever_written, episodes))
-            for number, episode in zip(missing, played, strict=True):
-                writer.add(episode)
+            for number, recorded in zip(missing, played, strict=True):
+                writer.add(recorded.episode, recorded.folder)
                 bar.update(task, completed=number + 1)
         writer.close()
     finally:

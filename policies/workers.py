@@ -3,40 +3,65 @@
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from policies.recorder import Recorder
+from worldmodel.data.lerobot_tables import disk_errors
+from worldmodel.data.lerobot_writer import record_alone
 from worldmodel.types import Episode, InputError
 
 AHEAD = 2  # episodes that each process may be ahead of the one that is written
 
 
-class _Recorded(Dataset[Episode | InputError]):
-    """Episodes, as a data loader asks for them; gives back what went wrong."""
+@dataclass
+class Recorded:
+    """An episode, and the folder where it was already recorded as a data set of one, if it was."""
 
-    def __init__(self, recorder: Recorder, numbers: Sequence[int]) -> None:
-        self.recorder, self.numbers = recorder, numbers
+    episode: Episode
+    folder: Path | None = None
+
+
+class _Recorded(Dataset[Recorded | InputError]):
+    """Episodes, as a data loader asks for them; gives back what went wrong.
+
+    Args:
+        recorder: plays.
+        numbers: of the episodes.
+        folder: where to record them, too; None: nowhere.
+    """
+
+    def __init__(self, recorder: Recorder, numbers: Sequence[int], folder: Path | None = None) -> None:
+        self.recorder, self.numbers, self.folder = recorder, numbers, folder
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, position: int) -> Episode | InputError:
+    def __getitem__(self, position: int) -> Recorded | InputError:
         try:
-            return self.recorder.record(self.numbers[position])
+            number = self.numbers[position]
+            episode = self.recorder.record(number)
+            if self.folder is None:
+                return Recorded(episode)
+            spec = self.recorder.spec
+            with disk_errors(self.folder):
+                return Recorded(episode, record_alone(episode, self.folder / f"{number:06d}", spec.fps, spec))
         except InputError as error:  # raised here, it would come out of a worker with a traceback for a message
             return error
 
 
-def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int) -> Iterator[Episode]:
+def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int, folder: Path) -> Iterator[Recorded]:
     """Yields episodes in the order of their numbers, however many processes record them.
 
     Args:
         recorder: plays; closed (with its OpenGL context) before processes start.
         numbers: of the episodes.
-        workers: processes; 1: this one.
+        workers: processes, which also encode what they played; 1: this one, which does not.
+        folder: where they put what they encoded.
 
     Raises:
         InputError: what the recorder raises.
@@ -45,7 +70,7 @@ def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int) ->
     if several:
         recorder.close()
     loader = DataLoader(
-        _Recorded(recorder, numbers),
+        _Recorded(recorder, numbers, folder if several else None),
         batch_size=None,
         num_workers=workers if several else 0,
         multiprocessing_context="spawn" if several else None,  # OpenGL does not outlive a fork
@@ -53,9 +78,7 @@ def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int) ->
         worker_init_fn=_start_worker,
     )
     for episode in loader:
-        if isinstance(episode, InputError):
-            raise episode
-        yield episode
+        yield _unwrapped(episode)
 
 
 def _start_worker(_: int) -> None:
@@ -65,13 +88,14 @@ def _start_worker(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def record_on_ray(recorder: Recorder, numbers: Sequence[int], workers: int) -> Iterator[Episode]:
+def record_on_ray(recorder: Recorder, numbers: Sequence[int], workers: int, folder: Path) -> Iterator[Recorded]:
     """The same on a Ray cluster: the one that ``RAY_ADDRESS`` names, else one on this machine.
 
     Args:
         recorder: plays, a copy of it in each of Ray's processes.
         numbers: of the episodes.
         workers: processes, each with a core.
+        folder: not used: other machines may not see it.
     """
     import ray
 
@@ -100,11 +124,11 @@ class _Actor:
         _start_worker(0)
         self._episodes = _Recorded(recorder, range(2**31))
 
-    def record(self, number: int) -> Episode | InputError:
+    def record(self, number: int) -> Recorded | InputError:
         return self._episodes[number]
 
 
-def _unwrapped(episode: Episode | InputError) -> Episode:
-    if isinstance(episode, InputError):
-        raise episode
-    return episode
+def _unwrapped(recorded: Recorded | InputError) -> Recorded:
+    if isinstance(recorded, InputError):
+        raise recorded
+    return recorded

@@ -87,8 +87,17 @@ class LeRobotWriter:
         """Number of finished episodes and of those that were deleted again."""
         return len(self) + len(read_tombstones(self.root / TOMBSTONES))
 
-    def add(self, episode: Episode) -> None:
+    @property
+    def pending(self) -> Path:
+        """Where episodes are recorded before they belong to the data set; what a killed run left there is gone."""
+        return self.root / PENDING
+
+    def add(self, episode: Episode, recorded: Path | None = None) -> None:
         """Writes one episode; when this returns, it is on disk for good.
+
+        Args:
+            episode: what is written.
+            recorded: the same as a data set of one, in a folder of ``pending``, by another process (`record_alone`).
 
         Raises:
             InputError: the episode does not fit those before it, was deleted on request, or the disk refuses.
@@ -100,12 +109,13 @@ class LeRobotWriter:
             when = f"was deleted on {tombstone['date']}"
             raise InputError(f"{self.root}: episode {episode.episode_id} {when}, wanted one that was not")
         self._own = {"source": episode.source, **self._facts(episode), **self._own}
-        pending, fresh = self.root / PENDING, not self.root.exists()
+        pending, fresh = recorded or self.pending / "this", not self.root.exists()
         try:
             with tables.disk_errors(self.root):
-                shutil.rmtree(pending, ignore_errors=True)
-                self.root.mkdir(parents=True, exist_ok=True)
-                self._record(episode, pending)
+                if recorded is None:
+                    shutil.rmtree(pending, ignore_errors=True)
+                    self.pending.mkdir(parents=True, exist_ok=True)
+                    record_alone(episode, pending, self._own["fps"], self.spec, self.crf)
                 self._graft(pending, episode, entry)
         except BaseException:
             if not len(self):
@@ -170,35 +180,6 @@ class LeRobotWriter:
             "success": episode.success is not None,
         }
 
-    def _record(self, episode: Episode, folder: Path) -> None:
-        """Lets lerobot write the episode as a data set of one."""
-        # Importing lerobot takes seconds; readers of this package do without it.
-        import datasets
-        from av import logging as av_logging
-        from lerobot.configs.video import RGBEncoderConfig
-        from lerobot.datasets.lerobot_dataset import LeRobotDataset
-
-        datasets.disable_progress_bars()
-        av_logging.set_libav_level(av_logging.ERROR)
-        rows = list(tables.frame_rows(episode))
-        with tables.quiet("lerobot"):
-            dataset = LeRobotDataset.create(
-                "local/episode",
-                max(round(self._own["fps"]), 1),  # lerobot wants an integer; readers of ours see the true rate
-                tables.features_of(rows[0], self.spec),
-                root=folder,
-                robot_type=self.spec.name,
-                video_backend="pyav",
-                rgb_encoder=RGBEncoderConfig(vcodec="h264", pix_fmt="yuv444p", crf=self.crf, preset="ultrafast", g=30),
-                streaming_encoding=True,
-                encoder_queue_maxsize=len(rows) + 1,  # a full queue would drop pictures
-                encoder_threads=1,
-            )
-            for row in rows:
-                dataset.add_frame({**row, "task": episode.text or ""})
-            dataset.save_episode()
-            dataset.finalize()
-
     def _graft(self, pending: Path, episode: Episode, entry: Mapping[str, str]) -> None:
         """Moves the recorded episode behind those already there; ``info.json`` comes last."""
         from lerobot.datasets.compute_stats import aggregate_stats
@@ -248,3 +229,42 @@ class LeRobotWriter:
         index = known.setdefault(text, len(known))
         frame = pandas.DataFrame({"task_index": list(known.values())}, index=pandas.Index(list(known), name="task"))
         return frame, index
+
+
+def record_alone(episode: Episode, folder: Path, fps: float, spec: EmbodimentSpec, crf: int = 0) -> Path:
+    """Lets lerobot write an episode as a data set of one, which `LeRobotWriter.add` then takes over.
+
+    Args:
+        episode: is written.
+        folder: new.
+        fps: pictures per second.
+        spec: whose actions these are.
+        crf: loss of the video, see `LeRobotWriter`.
+    """
+    # Importing lerobot takes seconds; readers of this package do without it.
+    import datasets
+    from av import logging as av_logging
+    from lerobot.configs.video import RGBEncoderConfig
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    datasets.disable_progress_bars()
+    av_logging.set_libav_level(av_logging.ERROR)
+    rows = list(tables.frame_rows(episode))
+    with tables.quiet("lerobot"):
+        dataset = LeRobotDataset.create(
+            "local/episode",
+            max(round(fps), 1),  # lerobot wants an integer; readers of ours see the true rate
+            tables.features_of(rows[0], spec),
+            root=folder,
+            robot_type=spec.name,
+            video_backend="pyav",
+            rgb_encoder=RGBEncoderConfig(vcodec="h264", pix_fmt="yuv444p", crf=crf, preset="ultrafast", g=30),
+            streaming_encoding=True,
+            encoder_queue_maxsize=len(rows) + 1,  # a full queue would drop pictures
+            encoder_threads=1,
+        )
+        for row in rows:
+            dataset.add_frame({**row, "task": episode.text or ""})
+        dataset.save_episode()
+        dataset.finalize()
+    return folder
