@@ -19,6 +19,7 @@ from worldmodel.play.lobby import Lobby
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 PATIENCE_MS = 600_000
+LATE_S = 20.0
 PLACES = ((0.3, 0.3), (0.15, 0.6), (0.2, 0.85), (0.5, 0.9), (0.85, 0.8))  # of the pointer, as shares of the picture
 HELD_FRAMES = 20
 NEAR_PX = 4.0
@@ -83,6 +84,12 @@ def test_a_person_plays(tmp_path: Path) -> None:
     assert len(saved[0]) >= HELD_FRAMES * len(PLACES)
 
 
+def apart(page: Page, place: tuple[float, float]) -> float:
+    """Distance in px of the dream from pusher to pointer."""
+    shown = picture(page, "#dream")
+    return float(np.linalg.norm(pusher(shown) - np.array(place) * shown.shape[1]))
+
+
 def play_with_the_mouse(page: Page) -> list[np.ndarray]:
     """Holds the pointer at each place for a while; returns what the dream showed then."""
     box = page.locator("#screen").bounding_box()
@@ -93,10 +100,9 @@ def play_with_the_mouse(page: Page) -> list[np.ndarray]:
         if number == 1:
             page.mouse.down()
         wait_for_frame(page, HELD_FRAMES * number)
+        # On a busy machine the page may hear of the pointer some frames late; follow it the dream must.
+        wait_until(lambda place=place: apart(page, place) <= NEAR_PX, LATE_S, pause_s=0.1)
         seen.append(picture(page, "#dream"))
-        apart = np.linalg.norm(pusher(seen[-1]) - np.array(place) * seen[-1].shape[1])
-        print(f"pusher {apart:.1f} px from the pointer")
-        assert apart <= NEAR_PX
     page.mouse.up()
     page.keyboard.press("Space")
     expect(page.locator("#play")).to_have_text("Play")
