@@ -8,8 +8,9 @@ import numpy as np
 from gymnasium import spaces
 from lerobot.envs.configs import EnvConfig
 
+import worldmodel
 from envs.dream import DreamVectorEnv
-from lerobot_env_worldmodel.features import features_of
+from lerobot_env_worldmodel.features import features_of, gym_id_of
 
 
 class LeRobotDreams(DreamVectorEnv):
@@ -63,6 +64,7 @@ class WorldModelDreamConfig(EnvConfig):
     engine: str = "eager"
 
     def __post_init__(self) -> None:
+        self._model = worldmodel.load(self.checkpoint, engine=self.engine)
         dreams = self._make(1)
         self.fps = round(dreams.embodiment.fps)
         assert isinstance(dreams.single_observation_space, spaces.Dict)
@@ -80,16 +82,12 @@ class WorldModelDreamConfig(EnvConfig):
         return {self.type: {0: self._make(n_envs)}}
 
     def _make(self, count: int) -> LeRobotDreams:
-        name = None
-        if self.task is not None:
-            name = f"worldmodel/{self.task if self.task[-3:-1] == '-v' else self.task + '-v0'}"
         return LeRobotDreams(
             count,
-            checkpoint=self.checkpoint,
+            checkpoint=self._model,
             starts=self.starts,
-            env=name,
+            env=None if self.task is None else gym_id_of(self.task),
             embodiment=self.embodiment,
             max_steps=self.episode_length,
             sampling_steps=self.sampling_steps,
-            engine=self.engine,
         )

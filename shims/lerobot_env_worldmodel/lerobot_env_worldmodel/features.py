@@ -1,10 +1,27 @@
-"""LeRobot's names for what an environment shows and takes."""
+"""LeRobot's names for an environment, and for what it shows and takes."""
 
+import gymnasium
 from gymnasium import spaces
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.utils.constants import ACTION, OBS_IMAGE, OBS_IMAGES, OBS_STATE
 
+import envs  # noqa: F401  (registers the ids)
+from worldmodel.types import InputError
+
 Features = tuple[dict[str, PolicyFeature], dict[str, str]]
+
+
+def gym_id_of(task: str) -> str:
+    """Completes ``PushT`` or ``PushT-v0`` to Gymnasium's id.
+
+    Raises:
+        InputError: there is no such environment.
+    """
+    name = f"worldmodel/{task if task[-3:-1] == '-v' else task + '-v0'}"
+    if name not in gymnasium.registry:
+        known = sorted(name.split("/")[1] for name in gymnasium.registry if name.startswith("worldmodel/"))
+        raise InputError(f"env.task {task!r}, wanted one of: {', '.join(known)}")
+    return name
 
 
 def features_of(observation: spaces.Dict, action: spaces.Box) -> Features:

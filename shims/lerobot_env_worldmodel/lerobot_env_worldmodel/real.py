@@ -7,9 +7,7 @@ import gymnasium
 from gymnasium import spaces
 from lerobot.envs.configs import EnvConfig
 
-import envs  # noqa: F401  (registers the ids)
-from lerobot_env_worldmodel.features import features_of
-from worldmodel.types import InputError
+from lerobot_env_worldmodel.features import features_of, gym_id_of
 
 
 @EnvConfig.register_subclass("worldmodel")
@@ -28,9 +26,6 @@ class WorldModelEnvConfig(EnvConfig):
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.gym_id not in gymnasium.registry:
-            known = sorted(name.split("/")[1] for name in gymnasium.registry if name.startswith("worldmodel/"))
-            raise InputError(f"env.task {self.task!r}, wanted one of: {', '.join(known)}")
         env = gymnasium.make(self.gym_id, **self.gym_kwargs)
         self.fps = round(env.metadata["render_fps"])
         assert isinstance(env.observation_space, spaces.Dict)
@@ -44,8 +39,7 @@ class WorldModelEnvConfig(EnvConfig):
 
     @property
     def gym_id(self) -> str:
-        name = str(self.task)
-        return f"worldmodel/{name if name[-3:-1] == '-v' else name + '-v0'}"
+        return gym_id_of(str(self.task))
 
     @property
     def gym_kwargs(self) -> dict[str, Any]:
