@@ -1,19 +1,23 @@
 """Who acts in a collection: one policy, or several that take turns by episode.
 
 Names are ``random``, ``explore``, ``expert``, ``noisy-expert``, ``noisy-expert:0.3`` (noise in ranges of the actions),
-``replay:DATASET`` or a checkpoint; ``expert=3,noisy-expert=1`` is a mixture with weights (1 where none is given).
+``replay:DATASET``, a checkpoint, or the folder of a policy that LeRobot trained; ``expert=3,noisy-expert=1`` is a
+mixture with weights (1 where none is given).
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from jaxtyping import Float32
 
+from policies.batch import Alone, MakeBatchPolicy, one_each
 from policies.replay import ReplayPolicy
 from policies.scripted import SCRIPTED, make_policy
-from policies.world_action import WorldActionPolicy, role
+from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy, role
 from worldmodel.checkpoint import find, load, shipped
 from worldmodel.types import InputError, Policy
 
@@ -64,9 +68,9 @@ def check_name(name: str) -> None:
     """Tells at once of a policy that nobody knows.
 
     Raises:
-        InputError: it is neither scripted, nor a replay, nor a checkpoint.
+        InputError: it is neither scripted, nor a replay, nor a checkpoint, nor a policy of LeRobot's.
     """
-    if name in SCRIPTED or name.startswith((REPLAY, "noisy-expert:")):
+    if name in SCRIPTED or name.startswith((REPLAY, "noisy-expert:")) or is_lerobot_policy(name):
         return
     try:
         find(name)
@@ -86,10 +90,58 @@ def make_behaviour(text: str, env: gymnasium.Env) -> Policy:
     return policies[0] if len(policies) == 1 else Mixture(policies, list(weights.values()))
 
 
+def batch_maker(name: str, execute: int = 8) -> MakeBatchPolicy:
+    """Returns what makes the policy of a name for many environments; a learned one is loaded here, once.
+
+    Args:
+        name: of one policy, not of a mixture.
+        execute: actions that a checkpoint carries out per plan.
+
+    Raises:
+        InputError: see `check_name`; or it cannot be loaded.
+    """
+    check_name(name)
+    if is_scripted(name) or name.startswith(REPLAY):
+        return one_each(lambda env: _make(name, env))
+    if is_lerobot_policy(name):
+        from policies.lerobot_policy import BatchLeRobotPolicy
+
+        policy = BatchLeRobotPolicy(name)
+
+        def with_task(envs: Sequence[gymnasium.Env]) -> BatchLeRobotPolicy:
+            policy.text = getattr(envs[0].unwrapped, "task_description", None) or ""
+            return policy
+
+        return with_task
+    model = load(name)
+    return lambda envs: BatchWorldActionPolicy(model, execute, **role(model, envs[0]))
+
+
+def is_lerobot_policy(name: str) -> bool:
+    """Whether a name is the folder of a policy that LeRobot saved, and not one of our checkpoints."""
+    file = Path(name) / "config.json"
+    if not file.is_file():
+        return False
+    try:
+        kind = json.loads(file.read_text()).get("type", "worldmodel")
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
+        return False
+    return kind != "worldmodel"
+
+
+def is_scripted(name: str) -> bool:
+    """Whether a policy is scripted; all but ``random`` read the true state of their environment."""
+    return name.partition(":")[0] in SCRIPTED
+
+
 def _make(name: str, env: gymnasium.Env) -> Policy:
     if name.startswith(REPLAY):
         return ReplayPolicy(name.removeprefix(REPLAY))
-    if name.partition(":")[0] in SCRIPTED:
+    if is_scripted(name):
         return make_policy(name, env)
+    if is_lerobot_policy(name):
+        from policies.lerobot_policy import BatchLeRobotPolicy
+
+        return Alone(BatchLeRobotPolicy(name, getattr(env.unwrapped, "task_description", None)))
     model = load(name)
     return WorldActionPolicy(model, **role(model, env))

@@ -1,87 +1,18 @@
-"""Scores policies in environments: many of them in lockstep, so that a model thinks for all at once."""
+"""Scores a policy in an environment: many episodes in lockstep, beside policies to compare it with."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import batched
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float32, UInt8
 from rich.progress import Progress
 
+from policies.batch import MakeBatchPolicy
+from policies.episodes import PolicyEpisode, play
+from policies.worlds import SeparateWorlds
 from worldmodel.metrics import bootstrap_ci95, wilson_ci95
-from worldmodel.panels import Film
-from worldmodel.types import InputError, Policy
-
-Observation = Mapping[str, Any]
-Action = Float32[np.ndarray, "a"]
-
-
-@runtime_checkable
-class BatchPolicy(Protocol):
-    """Controls several environments at once; they are told apart by their number."""
-
-    def reset(self, seeds: Sequence[int]) -> None:
-        """A new episode begins in each of ``len(seeds)`` environments."""
-        ...
-
-    def act(self, observations: Mapping[int, Observation]) -> Mapping[int, Action]:
-        """Returns an action for every environment in ``observations``; those that have finished are not in it."""
-        ...
-
-
-class OnePolicyEach:
-    """Lets policies that control one environment pass as one that controls many.
-
-    Args:
-        policies: one for every environment.
-    """
-
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        self.policies = policies
-
-    def reset(self, seeds: Sequence[int]) -> None:
-        for policy, seed in zip(self.policies, seeds, strict=True):
-            policy.reset(seed)
-
-    def act(self, observations: Mapping[int, Observation]) -> dict[int, Action]:
-        return {number: self.policies[number].act(observation) for number, observation in observations.items()}
-
-
-MakeBatchPolicy = Callable[[Sequence[gymnasium.Env]], BatchPolicy]
-
-
-def one_each(make_policy: Callable[[gymnasium.Env], Policy]) -> MakeBatchPolicy:
-    """Turns a maker of policies for one environment into what `evaluate_policy` takes."""
-    return lambda envs: OnePolicyEach([make_policy(env) for env in envs])
-
-
-@dataclass
-class PolicyEpisode:
-    """What happened in an episode.
-
-    Attributes:
-        seed: of the environment and of the policy.
-        rewards: earned step by step.
-        success: the environment said so at some step.
-        frames: the pictures seen, one more than rewards; empty where they were not recorded.
-    """
-
-    seed: int
-    rewards: list[float] = field(default_factory=list)
-    success: bool = False
-    frames: list[UInt8[np.ndarray, "h w 3"]] = field(default_factory=list)
-
-    @property
-    def score(self) -> float:
-        """Best reward of the episode."""
-        return max(self.rewards)
-
-    def film(self, fps: float) -> Film:
-        """The recorded pictures, for a report."""
-        return Film(f"seed {self.seed}, score {self.score:.2f}", np.stack(self.frames), fps)
+from worldmodel.types import InputError
 
 
 def evaluate_policy(
@@ -102,7 +33,7 @@ def evaluate_policy(
 
     Args:
         make_env: makes an environment with dict observations.
-        make_policy: makes the policy for a list of environments; see `one_each`.
+        make_policy: makes the policy for a list of environments; see `policies.batch.one_each`.
         episodes: their number; seeds are seed0, seed0 + 1, ...
         seed0: first seed.
         max_steps: an episode ends here at the latest.
@@ -126,71 +57,23 @@ def evaluate_policy(
         task = bar.add_task("acting", total=episodes)
         for seeds in batched(range(seed0, seed0 + episodes), parallel):
             kept = max(0, record - len(done))
-            group, group_seconds = _run(make_env, make_policy, seeds, max_steps, kept, lambda: bar.advance(task))
+            envs = [make_env() for _ in seeds]
+            try:
+                options: dict[str, Any] = {"max_steps": max_steps, "record": kept, "on_end": lambda: bar.advance(task)}
+                group, spent = play(SeparateWorlds(envs), lambda envs=envs: make_policy(envs), seeds, **options)
+            finally:
+                for env in envs:
+                    env.close()
             done += group
-            seconds += group_seconds
+            seconds += spent
     metrics = _summarise(done, seconds, min(parallel, episodes))
     if references:
-        options: dict[str, Any] = {"episodes": episodes, "seed0": seed0, "max_steps": max_steps, "parallel": parallel}
+        options = {"episodes": episodes, "seed0": seed0, "max_steps": max_steps, "parallel": parallel}
         metrics["references"] = {
             name: evaluate_policy(make_env, maker, progress=progress, **options)[0]
             for name, maker in references.items()
         }
     return metrics, done
-
-
-def _run(
-    make_env: Callable[[], gymnasium.Env],
-    make_policy: MakeBatchPolicy,
-    seeds: Sequence[int],
-    max_steps: int,
-    record: int,
-    on_end: Callable[[], None],
-) -> tuple[list[PolicyEpisode], float]:
-    """Runs one episode per seed in lockstep; returns them and the seconds that the policy took."""
-    episodes = [PolicyEpisode(seed) for seed in seeds]
-    envs = [make_env() for _ in seeds]
-    seconds = 0.0
-    try:
-        running = {number: env.reset(seed=seed)[0] for number, (env, seed) in enumerate(zip(envs, seeds, strict=True))}
-        for number in range(min(record, len(envs))):
-            episodes[number].frames.append(picture(running[number]))
-        policy = make_policy(envs)
-        policy.reset(seeds)
-        while running:
-            started = time.perf_counter()
-            actions = policy.act(running)
-            seconds += time.perf_counter() - started
-            for number in list(running):
-                episode = episodes[number]
-                action = _checked(actions[number], envs[number])
-                running[number], reward, terminated, truncated, info = envs[number].step(action)
-                episode.rewards.append(float(reward))
-                episode.success |= bool(info.get("is_success", False))
-                if number < record:
-                    episode.frames.append(picture(running[number]))
-                if terminated or truncated or len(episode.rewards) >= max_steps:
-                    del running[number]
-                    on_end()
-    finally:
-        for env in envs:
-            env.close()
-    return episodes, seconds
-
-
-def picture(observation: Observation, camera: str | None = None) -> UInt8[np.ndarray, "h w 3"]:
-    """Returns an observation's picture; of several cameras the named or the first one."""
-    pixels = observation["pixels"]
-    if isinstance(pixels, Mapping):
-        return pixels[camera] if camera else next(iter(pixels.values()))
-    return pixels
-
-
-def _checked(action: np.ndarray, env: gymnasium.Env) -> np.ndarray:
-    action = np.asarray(action)
-    if action.shape != env.action_space.shape or not np.isfinite(action).all():
-        raise InputError(f"policy: action {action.tolist()}, wanted finite numbers of shape {env.action_space.shape}")
-    return action
 
 
 def _summarise(episodes: Sequence[PolicyEpisode], seconds: float, parallel: int) -> dict[str, Any]:

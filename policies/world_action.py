@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from policies.batch import picture
 from policies.bodies import embodiment_of
-from policies.evaluation import picture
 from worldmodel.data.frames import resize_frames
 from worldmodel.rollout import Dreamer
 from worldmodel.types import InputError

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from policies.evaluation import evaluate_policy, one_each
+from policies.batch import one_each
+from policies.evaluation import evaluate_policy
 from policies.scripted import RandomPolicy
 from policies.world_action import BatchWorldActionPolicy
 from tests.dot_world import CopyLastModel, DotEnv, DotModel, DotSource

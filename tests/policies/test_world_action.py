@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from policies.evaluation import BatchPolicy
+from policies.batch import BatchPolicy
 from policies.world_action import BatchWorldActionPolicy, WorldActionPolicy, role
 from tests.dot_world import DOT, DotEnv, DotModel
 from tests.models import tiny

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from worldmodel.commands.parsing import add_engine, add_env_options, add_size, declare, env_options, natural, positive
 
 if TYPE_CHECKING:
-    from policies.evaluation import PolicyEpisode
+    from policies.episodes import PolicyEpisode
     from worldmodel.rollout import Dreamer
 
 FILMED = 6  # policy episodes shown in the report
@@ -110,16 +110,13 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
 
 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
-    from policies.evaluation import evaluate_policy, one_each
+    from policies.behaviours import batch_maker
+    from policies.evaluation import evaluate_policy
     from policies.recorder import make_env
-    from policies.scripted import SCRIPTED, make_policy
     from policies.world_action import BatchWorldActionPolicy, role
     from worldmodel.commands.environments import full_id
-    from worldmodel.types import InputError
 
     env_id, options = full_id(args.env), env_options(args)
-    if unknown := [name for name in args.beside if name not in SCRIPTED]:
-        raise InputError(f"policy {unknown[0]!r} is unknown, wanted one of: {', '.join(SCRIPTED)}")
     first = make_env(env_id, **options)
     fps, limit = float(first.metadata.get("render_fps", 10)), first.spec.max_episode_steps if first.spec else None
     first.close()
@@ -130,7 +127,7 @@ def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any]
         seed0=args.seed,
         max_steps=limit or MAX_STEPS,
         record=FILMED,
-        references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in args.beside},
+        references={name: batch_maker(name, args.execute) for name in args.beside},
         progress=True,
     )
     return {"env": env_id, "env_options": options, **metrics}, episodes, fps

@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from policies.batch import one_each
 from policies.collect import collect as collect_episodes
-from policies.evaluation import evaluate_policy, one_each
+from policies.evaluation import evaluate_policy
 from policies.scripted import SCRIPTED, fitting, make_policy
 from policies.world_action import BatchWorldActionPolicy, role
 from worldmodel.commands.environments import full_id
