@@ -1,5 +1,6 @@
 """What a recipe needs from environments and policies: recordings that it makes itself, and the final measures."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from worldmodel.report import write_report
 from worldmodel.sources import open_source
 from worldmodel.types import EmbodimentSpec, Episode
 
+MANY = 100  # episodes: as many are worth the start of several processes
 FILMED = 6  # policy episodes shown in the report
 
 
@@ -62,6 +64,7 @@ def collect(config: CollectConfig, folder: Path) -> None:
         seed=config.seed,
         max_steps=config.max_steps,
         env_options={"size": config.size, **config.options},
+        workers=(os.cpu_count() or 1) if config.episodes >= MANY else 1,
     )
 
 
