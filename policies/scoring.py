@@ -89,7 +89,8 @@ def score_policies(
     Returns:
         The measures: ``policies`` by name, each with ``true`` and ``dream`` as `evaluate_policy` returns them,
         ``again`` and ``same_verdict`` (share of episodes on whose success both sides agree), and the measures of
-        `worldmodel.agreement.agreement` on success rates. And what was played, by name.
+        `worldmodel.agreement.agreement` on success rates, and under ``mean_score`` on the means of the best rewards,
+        which tell more where nobody succeeds. And what was played, by name.
 
     Raises:
         InputError: no policy, two of one name, or what `evaluate_policy` raises.
@@ -99,6 +100,7 @@ def score_policies(
         raise InputError(f"policies: found {names}; wanted at least one, each once")
     metrics: dict[str, Any] = {}
     played: dict[str, Scored] = {}
+    options: dict[str, Any] = {"episodes": episodes, "seed0": seed0, "max_steps": max_steps, "record": record}
     env = make_env()
     dreams = make_dreams([picture(env.reset(seed=seed0 + number)[0]).copy() for number in range(episodes)])
     try:
@@ -106,12 +108,6 @@ def score_policies(
             task = bar.add_task("scoring policies", total=len(contenders))
             for contender in contenders:
                 bar.update(task, description=f"scoring {contender.name}")
-                options: dict[str, Any] = {
-                    "episodes": episodes,
-                    "seed0": seed0,
-                    "max_steps": max_steps,
-                    "record": record,
-                }
                 true, seen = evaluate_policy(make_env, contender.make, **options)
                 dream, dreamed = _in_dream(contender, env, dreams, seen, max_steps, record)
                 same = [one.success == other.success for one, other in zip(seen, dreamed, strict=True)]
@@ -121,8 +117,12 @@ def score_policies(
     finally:
         env.close()
         dreams.close()
-    rates = [[result[side]["success_rate"] for result in metrics.values()] for side in ("true", "dream")]
-    return {"policies": metrics, **agreement(*rates)}, played
+    sides = {
+        measure: [[result[side][measure] for result in metrics.values()] for side in ("true", "dream")]
+        for measure in ("success_rate", "mean_score")
+    }
+    measures = {**agreement(*sides["success_rate"]), "mean_score": agreement(*sides["mean_score"])}
+    return {"policies": metrics, **measures}, played
 
 
 def _in_dream(

@@ -15,10 +15,10 @@ from worldmodel.report import STYLE, film_image
 from worldmodel.video_io import write_mp4
 
 MEANINGS = {
-    "pearson": "correlation of success rates over policies; 1 = the dream's verdict is a straight line of the truth",
+    "pearson": "correlation over policies; 1 = the dream's verdict is a straight line of the truth",
     "spearman": "correlation of ranks; 1 = the dream ranks the policies as the truth does",
     "mmrv": "mean over policies of the truth lost by the worst mistake of order (0 = none)",
-    "optimism_gap": "mean success in the dream less that in truth; above 0 the dream is too kind",
+    "optimism_gap": "mean in the dream less that in truth; above 0 the dream is too kind",
 }
 
 
@@ -88,11 +88,12 @@ def _points(score: Mapping[str, Any], side: str) -> list[tuple[float, float, flo
 
 
 def _numbers(score: Mapping[str, Any]) -> str:
-    rows = []
+    rows = ["<th>agreement</th><th>of success</th><th>of best rewards</th>"]
     for name, meaning in MEANINGS.items():
-        value = "n/a" if score[name] is None else f"{score[name]:.2f}"
-        rows.append(f"<tr><td><code>{name}</code><small>{meaning}</small></td><td class=value>{value}</td></tr>")
-    return f"<table>{''.join(rows)}</table>"
+        values = ("n/a" if found[name] is None else f"{found[name]:.2f}" for found in (score, score["mean_score"]))
+        told = f"<td><code>{name}</code><small>{meaning}</small></td>"
+        rows.append(told + "".join(f"<td class=value>{value}</td>" for value in values))
+    return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 
 
 def _table(score: Mapping[str, Any]) -> str:

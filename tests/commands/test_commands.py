@@ -170,7 +170,7 @@ def test_score(tiny: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> 
     metrics = json.loads((output / "metrics.json").read_text())
     assert (metrics["env"], metrics["max_steps"]) == ("worldmodel/PushT-v0", 6)
     score = metrics["score"]
-    assert set(score) == {"policies", "pearson", "spearman", "mmrv", "optimism_gap"}
+    assert set(score) == {"policies", "pearson", "spearman", "mmrv", "optimism_gap", "mean_score"}
     assert [result["again"] for result in score["policies"].values()] == [False, True]
     films = [f"policy_{policy}_{film}.mp4" for policy in range(2) for film in range(2)]
     assert files_below(output) == ["metrics.json", *films, "report.html", "score.png"]

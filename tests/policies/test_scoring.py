@@ -88,7 +88,7 @@ def test_an_exact_dream_says_the_same_episode_by_episode() -> None:
     measures, played = score_policies(contenders(), DotEnv, Dreams, episodes=12, seed0=3, max_steps=20, record=2)
     assert measures["spearman"] == pytest.approx(1)
     assert measures["pearson"] == pytest.approx(1)
-    assert measures["optimism_gap"] == measures["mmrv"] == 0.0
+    assert measures["optimism_gap"] == measures["mmrv"] == measures["mean_score"]["optimism_gap"] == 0.0
     for name, result in measures["policies"].items():
         assert result["same_verdict"] == 1.0
         assert result["true"]["scores"] == result["dream"]["scores"]
