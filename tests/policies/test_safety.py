@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,15 @@ def test_a_stop_lasts_until_it_is_reset_and_then_one_has_to_look_again(stop: str
     assert driver.send(0.02, 0, 0, 0, look=False)[0] == 0
     assert driver.send(0.02, 0, 0, 0)[0] == 0.02
     assert driver.kinds == [stop.removesuffix("_stop"), "reset", "stale"]
+
+
+def test_another_thread_can_stop_it():
+    driver = Driver()
+    button = Thread(target=driver.layer.emergency_stop, args=("button",))
+    button.start()
+    button.join()
+    with pytest.raises(Stopped, match="emergency stop: button"):
+        driver.send(0, 0, 0, 0)
 
 
 def test_the_first_reason_is_the_one_that_is_told():

@@ -351,7 +351,6 @@ def test_a_policy_loop_is_recorded(run: Callable[..., None], make: Callable[...,
         ({"max_speed_m_s": 0.0}, "speed 0.0, wanted a positive number"),
         ({"max_opening_speed_m_s": -1.0}, "'opening': speed -1.0"),
         ({"max_observation_age_s": 0.0}, "max_observation_age_s 0.0"),
-        ({"max_silence_s": 0.0}, "max_silence_s 0.0"),
     ],
 )
 def test_mistakes_are_named(make: Callable[..., Any], options: dict[str, Any], message: str):

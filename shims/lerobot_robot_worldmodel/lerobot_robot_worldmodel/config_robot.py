@@ -31,7 +31,6 @@ class WorldModelRobotConfig(RobotConfig):
         workspace_low: x, y, z in m: how far the hand may be sent.
         workspace_high: the same, of the other ends.
         max_observation_age_s: see `policies.safety.SafetyLayer`; in the arm's time.
-        max_silence_s: the same.
         stop_file: while it exists, the arm is stopped.
     """
 
@@ -46,7 +45,6 @@ class WorldModelRobotConfig(RobotConfig):
     workspace_low: list[float] = field(default_factory=lambda: [-0.24, -0.22, 0.02])
     workspace_high: list[float] = field(default_factory=lambda: [0.24, 0.22, 0.22])
     max_observation_age_s: float = 0.5
-    max_silence_s: float = 2.0
     stop_file: Path | None = None
 
     def __post_init__(self) -> None:  # not LeRobot's, which takes cameras for devices of their own

@@ -50,7 +50,7 @@ class WorldModelRobot(Robot):
         super().__init__(config)
         self.config, self.cameras = config, tuple(config.cameras)
         self.safety = SafetyLayer(
-            config.limits, config.max_observation_age_s, config.max_silence_s, config.stop_file, clock=self._time
+            config.limits, config.max_observation_age_s, stop_file=config.stop_file, clock=self._time
         )
         self.episode = self.arrangements = 0
         self._scene: Scene | None = None
