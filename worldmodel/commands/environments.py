@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import envs  # noqa: F401  (registers the ids)
@@ -41,7 +42,7 @@ def show_environments() -> None:
         try:
             env = gymnasium.make(name)
         except InputError as error:
-            table.add_row(name, str(error))
+            table.add_row(name, escape(str(error)))
             continue
         table.add_row(
             name, _words(env.observation_space), _words(env.action_space), str(env.metadata.get("render_fps"))
