@@ -44,8 +44,8 @@ class Cameras:
         if not set(self.names) <= set(known) or len(set(self.names)) < len(self.names):
             raise InputError(f"{where}: cameras {list(self.names)}, wanted some of: {', '.join(known)}")
         self.height, self.width = read_size(size, where)
-        self._small = CameraRenderer(model, self.height, self.width, enlarge)
-        self._large = CameraRenderer(model, RENDER_PX, RENDER_PX * self.width // self.height, enlarge)
+        self.small = CameraRenderer(model, self.height, self.width, enlarge)
+        self.large = CameraRenderer(model, RENDER_PX, RENDER_PX * self.width // self.height, enlarge)
 
     @property
     def space(self) -> dict[str, spaces.Space[Any]]:
@@ -57,18 +57,18 @@ class Cameras:
 
     def look(self, data: mujoco.MjData) -> dict[str, Any]:
         """Returns the part ``pixels`` of an observation of the state in ``data``."""
-        pictures = {name: self._small.draw(data, name) for name in self.names}
+        pictures = {name: self.small.draw(data, name) for name in self.names}
         if not pictures:
             return {}
         return {"pixels": pictures if len(pictures) > 1 else pictures[self.names[0]]}
 
     def render(self, data: mujoco.MjData, camera: str) -> UInt8[np.ndarray, "384 w 3"]:
         """Returns a large picture."""
-        return self._large.draw(data, camera)
+        return self.large.draw(data, camera)
 
     def close(self) -> None:
-        self._small.close()
-        self._large.close()
+        self.small.close()
+        self.large.close()
 
 
 def read_size(size: int | Sequence[int], where: str) -> tuple[int, int]:

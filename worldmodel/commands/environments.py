@@ -37,7 +37,7 @@ def show_environments() -> None:
     """Prints every environment with what it shows and what it takes, or what has to be installed for it."""
     table = Table(title="environments: gymnasium.make('envs:ID')", title_justify="left")
     for column in ("id", "observation", "action", "frames/s"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     for name in known_ids():
         try:
             env = gymnasium.make(name)
