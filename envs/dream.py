@@ -118,13 +118,16 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begins all episodes, or those in ``options["reset_mask"]``; an int seeds them one after the other."""
+        """Begins all episodes, or those in ``options["reset_mask"]``; an int seeds them one after the other.
+
+        ``options["starts"]``, a number for each of them, chooses what they begin with; it is drawn unless given.
+        """
         rows = np.flatnonzero((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         seeds = [None if seed is None else seed + row for row in rows] if not isinstance(seed, Sequence) else seed
         for row, own in zip(rows, seeds, strict=True):
             if own is not None:
                 self.rngs[row] = np.random.default_rng(own)
-        self._begin(rows)
+        self._begin(rows, (options or {}).get("starts"))
         return self._observation(), self._info(np.zeros(self.num_envs, bool))
 
     @torch.no_grad()
@@ -179,8 +182,9 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         return [Start(resize_frames(frame, *self.model.frame_size), between, text) for frame in frames]
 
     @torch.no_grad()
-    def _begin(self, rows: np.ndarray) -> None:
-        chosen = [self.starts[self.rngs[row].integers(len(self.starts))] for row in rows]
+    def _begin(self, rows: np.ndarray, starts: Sequence[int] | None = None) -> None:
+        drawn = [int(self.rngs[row].integers(len(self.starts))) for row in rows]
+        chosen = [self.starts[number] for number in (drawn if starts is None else starts)]
         seeds = [int(self.rngs[row].integers(2**62)) for row in rows]
         frames = np.stack([start.frames for start in chosen])
         latents = self.model.encode(frames)
