@@ -1,11 +1,12 @@
-"""Steps a second of the MuJoCo scenes on one core, without and with a picture, beside MuJoCo's default render settings.
+"""Steps a second of the MuJoCo environments on one core, without and with a picture, beside default render settings.
 
     python benchmarks/scenes.py --output outputs/scenes.json
 
-The expert acts, and starts over when an episode ends. "step" is physics, reward and observation without a picture;
-"frame" adds one picture; the peer is the same with the settings that MuJoCo starts with (a shadow map of 4096 px,
-four samples a pixel). Steps are counted per second of processor time, all threads together, so that a busy machine
-changes little; without load this is the rate of one core. Runs take turns, and ratios are medians over the turns.
+The expert acts (random where there is none), and starts over when an episode ends. "step" is physics, reward and
+observation without a picture; "frame" adds one picture; the peer is the same with the settings that MuJoCo starts with
+(a shadow map of 4096 px, four samples a pixel). Steps are counted per second of processor time, all threads together,
+so that a busy machine changes little; without load this is the rate of one core. Runs take turns, and ratios are
+medians over the turns.
 """
 
 import argparse
@@ -19,26 +20,26 @@ from rich.console import Console
 from rich.table import Table
 
 import envs  # noqa: F401  (registers the ids, chooses how MuJoCo draws)
-from policies.experts import make_expert
+from policies.scripted import fitting, make_policy
 from worldmodel.output import make_folder, write_json
 
-NAMES = ("TablePush", "PickPlace", "Drawer")
+NAMES = ("TablePush", "PickPlace", "Drawer", "MetaWorld", "Aloha")
 
 
 class Running:
-    """An environment in which its expert acts, episode after episode."""
+    """An environment in which somebody acts, episode after episode."""
 
     def __init__(self, name: str, **options: Any) -> None:
         self.env = gymnasium.make(f"envs:worldmodel/{name}-v0", **options)
-        self.expert = make_expert(self.env)
+        self.policy = make_policy(fitting(("expert", "random"), self.env)[0], self.env)
         self.seed, self.over = 0, True
 
     def step(self) -> None:
         if self.over:
             self.seen, _ = self.env.reset(seed=self.seed)
-            self.expert.reset()
+            self.policy.reset(self.seed)
             self.seed += 1
-        self.seen, _, terminated, truncated, _ = self.env.step(self.expert.act(self.seen))
+        self.seen, _, terminated, truncated, _ = self.env.step(self.policy.act(self.seen))
         self.over = terminated or truncated
 
     def per_s(self, steps: int) -> float:
@@ -49,8 +50,9 @@ class Running:
 
 
 def as_by_default(running: Running) -> Running:
-    """Undoes what `envs.rendering.make_cheap` did, before the first picture."""
+    """Undoes what makes pictures cheap (apart from mirrors, which cost little), before the first one."""
     model = running.env.get_wrapper_attr("model")
+    running.env.get_wrapper_attr("cameras").small.enlarge = 1
     ours, plain = model.vis.quality, type(model).from_xml_string("<mujoco/>").vis.quality
     for setting in ("shadowsize", "offsamples", "numslices", "numstacks", "numquads"):
         setattr(ours, setting, getattr(plain, setting))

@@ -20,6 +20,8 @@ gymnasium.register(id="worldmodel/PushT-v0", entry_point="envs.pusht:PushT", max
 gymnasium.register(id="worldmodel/TablePush-v0", entry_point="envs.tablepush:TablePush", max_episode_steps=200)
 gymnasium.register(id="worldmodel/PickPlace-v0", entry_point="envs.pickplace:PickPlace", max_episode_steps=200)
 gymnasium.register(id="worldmodel/Drawer-v0", entry_point="envs.drawer:Drawer", max_episode_steps=200)
+gymnasium.register(id="worldmodel/MetaWorld-v0", entry_point="envs.metaworld:MetaWorld", max_episode_steps=500)
+gymnasium.register(id="worldmodel/Aloha-v0", entry_point="envs.aloha:Aloha", max_episode_steps=400)
 gymnasium.register(
     id="worldmodel/Dream-v0", entry_point="envs.dream:Dream", vector_entry_point="envs.dream:DreamVectorEnv"
 )

@@ -16,16 +16,14 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Float32, Float64, UInt8
 
+from envs.cameras import Cameras
 from envs.randomisation import Randomiser
-from envs.rendering import CameraRenderer, make_cheap
+from envs.rendering import make_cheap
 from worldmodel.data.embodiments import GRIPPER
-from worldmodel.data.frames import check_frame_size
 from worldmodel.types import InputError
 
 ASSETS = Path(__file__).parent / "assets"
-CAMERAS = ("fixed", "wrist")
 FPS = 10
-RENDER_PX = 384
 HAND_LOW, HAND_HIGH = np.array([-0.24, -0.22, 0.02]), np.array([0.24, 0.22, 0.22])  # where the gripper may be sent, m
 HOME = np.array([0.0, -0.05, 0.16])
 LEASH_M = 0.08  # the place that the gripper is drawn to never runs further ahead of it, per axis
@@ -71,30 +69,22 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         render_mode: str | None = "rgb_array",
     ) -> None:
         name = type(self).__name__
-        check_frame_size(size, size, name)
-        self.cameras = (cameras,) if isinstance(cameras, str) else tuple(cameras)
-        if not set(self.cameras) <= set(CAMERAS) or len(set(self.cameras)) < len(self.cameras):
-            raise InputError(f"{name}: cameras {list(self.cameras)}, wanted some of: {', '.join(CAMERAS)}")
         if hold < 1:
             raise InputError(f"{name}: hold {hold}, wanted at least 1 step")
-        self.size, self.level, self.hold, self.render_mode = size, level, hold, render_mode
+        self.level, self.hold, self.render_mode = level, hold, render_mode
         self._held = 0
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.asset))
         self.data = mujoco.MjData(self.model)
         make_cheap(self.model)
         self._randomiser = Randomiser(self.model, level, name)
-        self._pictures = CameraRenderer(self.model, size)
-        self._large = CameraRenderer(self.model, RENDER_PX)
+        self.cameras = Cameras(self.model, cameras, size, name)
         self._substeps = round(1 / (FPS * self.model.opt.timestep))
         self._target = HOME.copy()
-        picture = spaces.Box(0, 255, (size, size, 3), np.uint8)
-        seen: dict[str, spaces.Space[Any]] = {}
-        if self.cameras:
-            several = len(self.cameras) > 1
-            seen["pixels"] = spaces.Dict(dict.fromkeys(self.cameras, picture)) if several else picture
         low, high = (np.array(limit, np.float32) for limit in (GRIPPER.state_low, GRIPPER.state_high))
-        seen["agent_pos"] = spaces.Box(low, high, dtype=np.float32)
-        self.observation_space: spaces.Space[dict[str, Any]] = spaces.Dict(seen)
+        agent_pos = spaces.Box(low, high, dtype=np.float32)
+        self.observation_space: spaces.Space[dict[str, Any]] = spaces.Dict(
+            {**self.cameras.space, "agent_pos": agent_pos}
+        )
         self.action_space = spaces.Box(GRIPPER.action.low, GRIPPER.action.high, dtype=np.float32)
 
     @abstractmethod
@@ -156,23 +146,18 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         self._held = self._held + 1 if success else 0
         return self._observe(), 1.0 if success else reward, self._held >= self.hold, False, {"is_success": success}
 
-    def render(self) -> UInt8[np.ndarray, "384 384 3"]:
+    def render(self) -> UInt8[np.ndarray, "384 w 3"]:
         """Returns a large picture from the fixed camera."""
-        return self._large.draw(self.data, "fixed")
+        return self.cameras.render(self.data, "fixed")
 
     def close(self) -> None:
-        self._pictures.close()
-        self._large.close()
+        self.cameras.close()
 
     def _command(self, opening: float) -> None:
         self.data.ctrl[:] = (*self._target, opening / 2, opening / 2)
 
     def _observe(self) -> dict[str, Any]:
-        pictures = {camera: self._pictures.draw(self.data, camera) for camera in self.cameras}
-        seen: dict[str, Any] = {}
-        if pictures:
-            seen["pixels"] = pictures if len(pictures) > 1 else pictures[self.cameras[0]]
-        return seen | {"agent_pos": self._agent_pos()}
+        return self.cameras.look(self.data) | {"agent_pos": self._agent_pos()}
 
     def _agent_pos(self) -> Float32[np.ndarray, "4"]:
         return np.clip([*self.hand, self.opening], GRIPPER.state_low, GRIPPER.state_high).astype(np.float32)

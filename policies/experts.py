@@ -1,9 +1,10 @@
-"""Scripted experts for the MuJoCo scenes: state machines that read where things truly are.
+"""Scripted experts for the MuJoCo scenes: state machines that read where things truly are; and Meta-World's own.
 
 They know an environment by what its unwrapped object offers: ``privileged_state`` and the name of its class. Each
 yields one action per step, and starts over when a step failed, so that a slipped cube is grasped again.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +26,7 @@ class Expert(ABC):
     """Acts by a plan.
 
     Args:
-        env: a MuJoCo scene of this toolkit.
+        env: a MuJoCo scene of this toolkit, or Meta-World.
         noise: standard deviation of what is added to every action, as a share of its range.
         seed: of the noise.
     """
@@ -144,15 +145,29 @@ class DrawerExpert(Expert):
             yield self._towards(goal, CLOSED_M)
 
 
+class MetaWorldExpert(Expert):
+    """Meta-World's own expert for the task."""
+
+    def _plan(self) -> Iterator[Action]:
+        from metaworld.policies import ENV_POLICY_MAP  # there, since its environment is
+
+        # Told with every long move, which is cut as it should be.
+        warnings.filterwarnings("ignore", r"Constant\(s\) may be too high", UserWarning)
+        expert = ENV_POLICY_MAP[self._env.get_wrapper_attr("task")]()
+        while True:
+            yield expert.get_action(self._at["observation"])
+
+
 EXPERTS: dict[str, type[Expert]] = {
     "TablePush": TablePushExpert,
     "PickPlace": PickPlaceExpert,
     "Drawer": DrawerExpert,
+    "MetaWorld": MetaWorldExpert,
 }
 
 
 def make_expert(env: gymnasium.Env, noise: float = 0.0, seed: int | None = None) -> Expert:
-    """Makes the expert of a scene; see `Expert`.
+    """Makes the expert of an environment; see `Expert`.
 
     Raises:
         InputError: there is none for this environment.

@@ -212,8 +212,9 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
     """Makes a scripted policy for an environment.
 
     Args:
-        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes, the
-            latter with ``":0.3"`` behind it for another standard deviation of its noise (in ranges of the actions).
+        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes and
+            Meta-World, the latter with ``":0.3"`` behind it for another standard deviation of its noise (in ranges of
+            the actions).
         env: the one that it will act in.
         seed: makes it repeatable.
 

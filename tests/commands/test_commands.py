@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from envs import extras
 from tests import tiny_run
 from tests.commands.running import SIZE_PX, files_below, run
 from tests.data.making import write_hdf5
@@ -48,8 +49,19 @@ def test_info_shows_a_checkpoint(tiny: Path, capsys: pytest.CaptureFixture[str])
 def test_info_shows_environments(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", "envs") == 0
     shown = capsys.readouterr().out
-    for name in ("PushT", "TablePush", "PickPlace", "Drawer"):
+    for name in ("PushT", "TablePush", "PickPlace", "Drawer", "MetaWorld", "Aloha"):
         assert f"worldmodel/{name}-v0" in shown
+
+
+def test_info_says_what_an_environment_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda module: None)
+    assert run("info", "envs") == 0
+    shown = capsys.readouterr().out
+    assert "worldmodel/PushT-v0" in shown
+    assert "worldmodel[metaworld]" in shown
+    assert "worldmodel[aloha]" in shown
 
 
 def test_collect_continues(output: Path) -> None:

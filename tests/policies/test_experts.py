@@ -9,6 +9,7 @@ from worldmodel.data.embodiments import GRIPPER
 from worldmodel.data.open import open_dataset
 from worldmodel.types import InputError
 
+METAWORLD = ("reach-v3", "drawer-close-v3", "button-press-topdown-v3", "pick-place-v3", "window-open-v3")
 TASKS = [("TablePush", {}), ("PickPlace", {}), ("Drawer", {"task": "open"}), ("Drawer", {"task": "close"})]
 
 
@@ -27,6 +28,12 @@ def succeeds(name: str, options: dict[str, str], seed: int, **manner: float) -> 
 @pytest.mark.parametrize(("name", "options"), TASKS)
 def test_it_can_do_it(name: str, options: dict[str, str]):
     assert all(succeeds(name, options, seed) for seed in range(4))
+
+
+@pytest.mark.parametrize("task", METAWORLD)
+def test_metaworlds_own_can_do_it(task: str):
+    assert all(succeeds("MetaWorld", {"task": task}, seed) for seed in range(2))
+    assert succeeds("MetaWorld", {"task": task}, 0, noise=0.1)
 
 
 def test_it_tries_again_where_it_failed():
@@ -53,10 +60,14 @@ def test_who_fits_where():
     pusht = gymnasium.make("envs:worldmodel/PushT-v0", size=16)
     assert fitting(SCRIPTED, scene) == ["random", "expert", "noisy-expert"]
     assert fitting(SCRIPTED, pusht) == ["random", "explore"]
-    with pytest.raises(
-        InputError, match="expert: there is none for PushT, wanted one of: TablePush, PickPlace, Drawer"
-    ):
-        make_policy("expert", pusht)
+    metaworld = gymnasium.make("envs:worldmodel/MetaWorld-v0", cameras=[])
+    assert fitting(SCRIPTED, metaworld) == ["random", "expert", "noisy-expert"]
+    aloha = gymnasium.make("envs:worldmodel/Aloha-v0", cameras=[])
+    assert fitting(SCRIPTED, aloha) == ["random"]
+    for name, env in (("PushT", pusht), ("Aloha", aloha)):
+        wanted = f"expert: there is none for {name}, wanted one of: TablePush, PickPlace, Drawer, MetaWorld"
+        with pytest.raises(InputError, match=wanted):
+            make_policy("expert", env)
 
 
 def test_two_cameras_are_collected(tmp_path):

@@ -10,10 +10,10 @@ and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
 are the same either way.
 
 P is random, explore (a script that pushes Push-T's block about), expert or
-noisy-expert (scripts that do what a MuJoCo scene asks for; noisy-expert:0.3 for
-another noise), replay:DATASET (what another collection did from the same seeds),
-a checkpoint, whose policy then acts, or a mixture by episode with weights, such
-as expert=3,noisy-expert=1,random=1.
+noisy-expert (scripts that do what a MuJoCo scene or Meta-World asks for;
+noisy-expert:0.3 for another noise), replay:DATASET (what another collection did
+from the same seeds), a checkpoint, whose policy then acts, or a mixture by
+episode with weights, such as expert=3,noisy-expert=1,random=1.
 """
 EXAMPLES = (
     "worldmodel collect --env PushT-v0 --policy explore --episodes 500 --output data/explore",

@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import envs  # noqa: F401  (registers the ids)
@@ -33,12 +34,16 @@ def full_id(name: str) -> str:
 
 
 def show_environments() -> None:
-    """Prints every environment with what it shows and what it takes."""
+    """Prints every environment with what it shows and what it takes, or what has to be installed for it."""
     table = Table(title="environments: gymnasium.make('envs:ID')", title_justify="left")
     for column in ("id", "observation", "action", "frames/s"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     for name in known_ids():
-        env = gymnasium.make(name)
+        try:
+            env = gymnasium.make(name)
+        except InputError as error:
+            table.add_row(name, escape(str(error)))
+            continue
         table.add_row(
             name, _words(env.observation_space), _words(env.action_space), str(env.metadata.get("render_fps"))
         )

@@ -35,6 +35,46 @@ GRIPPER = EmbodimentSpec(
 """The gripper of the MuJoCo scenes: the action moves the place that its finger tips are drawn to, and sets their
 opening; the state is x, y, z of the point between them, and the opening."""
 
+METAWORLD = EmbodimentSpec(
+    name="metaworld",
+    action=ActionSpec(
+        dims=(
+            ActionDim("delta_x", unit="cm"),
+            ActionDim("delta_y", unit="cm"),
+            ActionDim("delta_z", unit="cm"),
+            ActionDim("closing"),
+        ),
+    ),
+    state_low=[-0.525, 0.348, -0.0525, 0.0],
+    state_high=[0.525, 1.025, 0.7, 1.0],
+    fps=80.0,
+)
+"""Meta-World's Sawyer arm: the action moves the place that its hand is drawn to, and is the force that opens (-1) or
+closes (1) the fingers; the state is x, y, z of the hand in m, and how far the fingers are open."""
+
+_ALOHA_JOINTS = {  # of one arm: lowest, highest, rad
+    "waist": (-3.14158, 3.14158),
+    "shoulder": (-1.85005, 1.25664),
+    "elbow": (-1.76278, 1.6057),
+    "forearm_roll": (-3.14158, 3.14158),
+    "wrist_angle": (-1.8675, 2.23402),
+    "wrist_rotate": (-3.14158, 3.14158),
+}
+_ALOHA_DIMS = tuple(
+    ActionDim(f"{arm}_{joint}", low=low, high=high, unit="" if joint == "gripper" else "rad")
+    for arm in ("left", "right")
+    for joint, (low, high) in (_ALOHA_JOINTS | {"gripper": (0.0, 1.0)}).items()
+)
+ALOHA_SIM = EmbodimentSpec(
+    name="aloha_sim",
+    action=ActionSpec(_ALOHA_DIMS),
+    state_low=[dim.low for dim in _ALOHA_DIMS],
+    state_high=[dim.high for dim in _ALOHA_DIMS],
+    fps=50.0,
+)
+"""The two arms of gym-aloha: the action is the angle that every joint is drawn to, and how far each gripper opens (0
+shut, 1 open), the state is where they are."""
+
 DROID_MOTION = EmbodimentSpec(
     name="droid_motion",
     action=ActionSpec(
@@ -55,4 +95,6 @@ DROID_MOTION = EmbodimentSpec(
 """DROID's Franka arms, with ``actions: motion``: the action is how far pose and gripper moved until the next picture,
 the state is the pose and how far the gripper is closed."""
 
-EMBODIMENTS: dict[str, EmbodimentSpec] = {spec.name: spec for spec in (PUSHT, GRIPPER, DROID_MOTION)}
+EMBODIMENTS: dict[str, EmbodimentSpec] = {
+    spec.name: spec for spec in (PUSHT, GRIPPER, METAWORLD, ALOHA_SIM, DROID_MOTION)
+}
