@@ -116,25 +116,23 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         Args:
             seed: of each environment, or of the first one, from which the others count up; None: as chance has it at
                 first, then whatever follows from the seed before.
-            options: ``reset_mask`` (num_envs,) bool.
+            options: ``reset_mask`` (num_envs,) bool; ``starts`` (num_envs,), numbers of what the episodes begin with,
+                which are drawn unless given.
 
         Raises:
-            InputError: another number of seeds, or a mask of another shape.
+            InputError: another number of seeds or starts, or a mask of another shape.
         """
-        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        seeds = (
-            list(seed)
-            if isinstance(seed, Sequence)
-            else [None if seed is None else seed + row for row in range(self.num_envs)]
-        )
-        if len(seeds) != self.num_envs or mask.shape != (self.num_envs,):
-            found = f"{len(seeds)} seeds and a mask of shape {mask.shape}"
+        options, everybody = options or {}, range(self.num_envs)
+        seeds = seed if isinstance(seed, Sequence) else [None if seed is None else seed + row for row in everybody]
+        mask, starts = np.asarray(options.get("reset_mask", [True] * self.num_envs)), options.get("starts")
+        if {len(seeds), len(mask), self.num_envs if starts is None else len(starts)} != {self.num_envs}:
+            found = f"{len(seeds)} seeds, a mask of shape {mask.shape} and starts {starts}"
             raise InputError(f"dream: found {found}, wanted one of each for {self.num_envs} environments")
         rows = np.flatnonzero(mask)
         for row in rows:
             if seeds[row] is not None:
                 self.rngs[row] = np.random.default_rng(seeds[row])
-        self._begin(rows)
+        self._begin(rows, starts)
         return self._observation(), self._info(np.zeros(self.num_envs, bool))
 
     @torch.no_grad()
@@ -169,10 +167,11 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         return tuple(self._frames.copy()) if self.render_mode == "rgb_array" else None
 
     @torch.no_grad()
-    def _begin(self, rows: np.ndarray) -> None:
+    def _begin(self, rows: np.ndarray, starts: Sequence[int] | None = None) -> None:
         """Begins episodes one after the other: together, each would depend by a rounding on who begins beside it."""
         for row in rows:
-            start = self.starts[self.rngs[row].integers(len(self.starts))]
+            drawn = int(self.rngs[row].integers(len(self.starts)))
+            start = self.starts[drawn if starts is None else starts[row]]
             seeds = [int(self.rngs[row].integers(2**62))]
             latents = self.model.encode(start.frames[None])
             led = torch.nn.functional.pad(self._normalised(start.actions[None]), (0, 0, 1, 0))

@@ -130,8 +130,13 @@ def is_lerobot_policy(name: str) -> bool:
 
 
 def is_scripted(name: str) -> bool:
-    """Whether a policy is scripted; all but ``random`` read the true state of their environment."""
+    """Whether a policy is scripted."""
     return name.partition(":")[0] in SCRIPTED
+
+
+def reads_true_state(name: str) -> bool:
+    """Whether a policy cannot act on what it sees alone: replays, and scripted ones but ``random``."""
+    return name.startswith(REPLAY) or (is_scripted(name) and name != "random")
 
 
 def _make(name: str, env: gymnasium.Env) -> Policy:

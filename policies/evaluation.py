@@ -66,7 +66,7 @@ def evaluate_policy(
                     env.close()
             done += group
             seconds += spent
-    metrics = _summarise(done, seconds, min(parallel, episodes))
+    metrics = summarise(done, seconds, min(parallel, episodes))
     if references:
         options = {"episodes": episodes, "seed0": seed0, "max_steps": max_steps, "parallel": parallel}
         metrics["references"] = {
@@ -76,7 +76,14 @@ def evaluate_policy(
     return metrics, done
 
 
-def _summarise(episodes: Sequence[PolicyEpisode], seconds: float, parallel: int) -> dict[str, Any]:
+def summarise(episodes: Sequence[PolicyEpisode], seconds: float, parallel: int) -> dict[str, Any]:
+    """What metrics.json holds of a policy.
+
+    Args:
+        episodes: played.
+        seconds: that the policy took for all of them.
+        parallel: episodes at once.
+    """
     scores = [episode.score for episode in episodes]
     successes = sum(episode.success for episode in episodes)
     return {

@@ -60,7 +60,7 @@ class BatchLeRobotPolicy:
         batch: dict[str, Any] = dict(preprocess_observation(_stacked(seen)))
         batch["task"] = [str(observation.get("text", self.text)) for observation in seen]
         actions = self._after(self.policy.select_action(self._before(batch))).numpy()
-        return dict(zip(sorted(self._seen), actions, strict=True))
+        return {number: actions[row] for row, number in enumerate(sorted(self._seen)) if number in observations}
 
 
 def _stacked(observations: Sequence[Observation]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Episodes that go on side by side: each in an environment of its own, or all in a vector environment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -19,6 +19,7 @@ class Outcome(NamedTuple):
     success: bool
 
 
+@runtime_checkable
 class Worlds(Protocol):
     """Several episodes at once, told apart by their number."""
 
@@ -69,7 +70,7 @@ class VectorWorlds:
         self.action_shape = env.single_action_space.shape or ()
 
     def reset(self, seeds: Sequence[int]) -> dict[int, Observation]:
-        observation, _ = self.env.reset(seed=list(seeds), options=self.options)
+        observation, _ = self.env.reset(seed=list(seeds), options=self.options)  # pyright: ignore[reportArgumentType]
         return self._rows(observation)
 
     def step(self, actions: Mapping[int, Action]) -> dict[int, Outcome]:

@@ -16,7 +16,7 @@ from tests import tiny_run
 from worldmodel import cli
 from worldmodel.checkpoint import shipped
 
-LEROBOT = {"lerobot-train": "lerobot_train", "lerobot-eval": "lerobot_eval"}
+LEROBOT = ("lerobot-train", "lerobot-eval", "lerobot-record", "lerobot-rollout")
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 BLOCK = re.compile(
@@ -74,7 +74,7 @@ def test_block(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
             continue
         if program in LEROBOT:
             monkeypatch.setattr("sys.argv", [program, *words])
-            import_module(f"lerobot.scripts.{LEROBOT[program]}").main()
+            import_module(f"lerobot.scripts.{program.replace('-', '_')}").main()
             continue
         assert program == "worldmodel", line
         smaller = tiny_run.OVERRIDES if words[0] == "run" else []

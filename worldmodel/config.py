@@ -162,14 +162,14 @@ class EvaluationConfig:
     Attributes:
         windows: open-loop dreams per dataset.
         horizon: frames of each.
-        env: environment in which to run the policy; None: none.
-        episodes: policy episodes.
+        envs: environments in which to run the policy.
+        episodes: policy episodes in each.
         seed: of the first policy episode.
     """
 
     windows: int = 64
     horizon: int = 16
-    env: str | None = None
+    envs: list[str] = field(default_factory=list)
     episodes: int = 50
     seed: int = 1000
 

@@ -85,6 +85,43 @@ def dots(groups: Mapping[str, Sequence[float]], *, x_label: str) -> str:
         return _svg(figure, "dots" + x_label)
 
 
+def agreement(
+    true: Sequence[tuple[float, float, float]], dream: Sequence[tuple[float, float, float]], names: Sequence[str]
+) -> tuple[str, bytes]:
+    """Plots success in the dream against success in truth, a cross of two intervals for every policy.
+
+    Args:
+        true: value, low and high end of its interval, of every policy.
+        dream: the same in the dream.
+        names: of the policies.
+
+    Returns:
+        The plot as SVG, and as PNG.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], lw=1, color=INK, alpha=0.5)
+        colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"].colors  # pyright: ignore
+        for index, (x, y, name) in enumerate(zip(true, dream, names, strict=True)):
+            errors = [np.abs(np.subtract(ends, value))[:, None] for value, *ends in (x, y)]
+            style: dict[str, Any] = {"fmt": "o", "ms": 6, "lw": 1, "color": colours[index % len(colours)]}
+            axes.errorbar(x[0], y[0], xerr=errors[0], yerr=errors[1], label=shortened(name), **style)
+        axes.set(xlabel="success in the true environment", ylabel="success in the dream", aspect="equal")
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.grid(True)
+        figure.legend(loc="outside right upper")
+        png = io.BytesIO()
+        svg = _svg(figure, "agreement")
+        figure.savefig(png, format="png", dpi=120)
+        return svg, png.getvalue()
+
+
+def shortened(name: str, most: int = 28) -> str:
+    """The end of a long name, which of paths tells most."""
+    return name if len(name) <= most else "..." + name[3 - most :]
+
+
 def _scatter_one(axes: Axes, true: Float[np.ndarray, "n"], guessed: Float[np.ndarray, "n"], name: str) -> None:
     low, high = float(min(true.min(), guessed.min())), float(max(true.max(), guessed.max()))
     axes.plot([low, high], [low, high], lw=1, color=INK, alpha=0.5)

@@ -166,11 +166,15 @@ def _episodes(folder: Path, episodes: Sequence[Film]) -> str:
     for number, film in enumerate(episodes):
         large = enlarge(film.frames, enlargement(film.frames.shape[2]))
         write_mp4(folder / f"policy_{number}.mp4", large, film.fps)
-        # Frames are left out, not sped up: the film on the page lasts as long.
-        every = -(-len(film.frames) // MAX_EPISODE_FRAMES)
-        image = _image(film.frames[::every], film.fps / every, film.label, width=large.shape[2])
+        image = film_image(film, width=large.shape[2])
         figures.append(f"<figure>{image}<figcaption>{escape(film.label)}</figcaption></figure>")
     return f"<h2>Episodes of the policy</h2><div class=films>{''.join(figures)}</div>"
+
+
+def film_image(film: Film, *, width: int | None = None) -> str:
+    """A film as an element of the page; of a long one frames are left out, it is not sped up."""
+    every = -(-len(film.frames) // MAX_EPISODE_FRAMES)
+    return _image(film.frames[::every], film.fps / every, film.label, width=width)
 
 
 def _image(frames: np.ndarray, fps: float, label: str, *, width: int | None = None) -> str:

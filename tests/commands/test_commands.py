@@ -164,6 +164,25 @@ def test_eval(tiny: Path, recordings: Path, output: Path, capsys: pytest.Capture
     assert "frames.changed_psnr_db" in capsys.readouterr().out
 
 
+def test_score(tiny: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--env", "PushT-v0", "--env-option", f"size={SIZE_PX}", "--dream", tiny, "--episodes", 3, "--max-steps", 6)
+    assert run("score", "--policies", "random", "explore", *words, "--output", output) == 0
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert (metrics["env"], metrics["max_steps"]) == ("worldmodel/PushT-v0", 6)
+    score = metrics["score"]
+    assert set(score) == {"policies", "pearson", "spearman", "mmrv", "optimism_gap", "mean_score"}
+    assert [result["again"] for result in score["policies"].values()] == [False, True]
+    films = [f"policy_{policy}_{film}.mp4" for policy in range(2) for film in range(2)]
+    assert files_below(output) == ["metrics.json", *films, "report.html", "score.png"]
+    assert (output / "score.png").read_bytes().startswith(b"\x89PNG")
+    page = (output / "report.html").read_text()
+    assert page.count("<img") == 4
+    assert "does again in the dream" in page
+    shown = capsys.readouterr().out
+    assert "explore" in shown
+    assert "optimism_gap" in shown
+
+
 def test_eval_of_tokenizers(tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--tokenizer", tiny, "--data", recordings, "--size", 32, 48, "--output", output)
     assert run("eval", *words) == 0

@@ -16,7 +16,7 @@ from tests.data.making import write_hdf5
 from worldmodel import cli
 from worldmodel.types import InputError
 
-COMMANDS = ("demo", "play", "run", "train", "rollout", "eval", "collect", "convert", "data", "info", "label")
+COMMANDS = ("demo", "play", "run", "train", "rollout", "eval", "score", "collect", "convert", "data", "info", "label")
 
 # Help.
 
@@ -79,6 +79,9 @@ MISTAKES = {
     "tokenizer in an env": ("eval --tokenizer tiny --env PushT-v0 --output out", "wanted --data and no --env"),
     "unknown tokenizer": ("eval --tokenizer nope --data good.hdf5 --output out", "nope: no such tokenizer"),
     "checkpoint resized": ("eval --checkpoint tiny --size 32 32 --data good.hdf5 --output out", "--size is for"),
+    "unknown contender": ("score --policies nope --env PushT-v0 --dream tiny --output out", "random, explore"),
+    "contender twice": ("score --policies random random --env PushT-v0 --dream tiny --output out", "each once"),
+    "nobody's dream": ("score --policies random --env PushT-v0 --dream nope --output out", "nope"),
     "unknown rival": ("eval --checkpoint tiny --env PushT-v0 --beside nope --output out", "random, explore"),
     "no recipe": ("run nope", "nope: no such file"),
     "recipe is a folder": ("run full", "full: a folder"),

@@ -15,16 +15,25 @@ from lerobot.scripts import lerobot_eval, lerobot_train
 from lerobot.utils.import_utils import register_third_party_plugins
 
 import worldmodel
+from benchmarks import act
 from policies.collect import collect
+from policies.lerobot_policy import BatchLeRobotPolicy
+from tests.commands.running import run as run_ours
 from tests.models import tiny
 from worldmodel import checkpoint
 from worldmodel.data.embodiments import PUSHT
+from worldmodel.data.open import open_dataset
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import InputError
 
 register_third_party_plugins()
 STEPS = 6
 TRAINING = ("--steps=1", "--save_freq=1", "--batch_size=2", "--num_workers=0", "--wandb.enable=false")
+SMALL_ACT = (
+    *("--policy.chunk_size=4", "--policy.n_action_steps=4", "--policy.dim_model=32", "--policy.n_heads=2"),
+    *("--policy.dim_feedforward=32", "--policy.latent_dim=8", "--policy.n_encoder_layers=1"),
+    "--policy.pretrained_backbone_weights=null",
+)
 EVALUATION = ("--eval.n_episodes=2", "--eval.batch_size=2", "--policy.device=cpu")
 
 
@@ -77,15 +86,71 @@ def test_fine_tuned_by_lerobot_it_is_a_checkpoint_for_both(run: Callable[..., No
 
 
 def test_any_policy_is_scored_in_the_dream(run: Callable[..., None], folder: Path, tmp_path: Path):
-    small = ("chunk_size=4", "n_action_steps=4", "dim_model=32", "n_heads=2", "dim_feedforward=32", "latent_dim=8")
-    options = [f"--policy.{option}" for option in (*small, "n_encoder_layers=1", "pretrained_backbone_weights=null")]
-    act = train(run, folder, tmp_path / "act", "--policy.type=act", *options)
+    trained = train(run, folder, tmp_path / "act", "--policy.type=act", *SMALL_ACT)
     dream = ("--env.type=worldmodel_dream", f"--env.checkpoint={folder / 'model'}", f"--env.episode_length={STEPS}")
-    for name, policy in (("act", act), ("ours", folder / "model")):
+    for name, policy in (("act", trained), ("ours", folder / "model")):
         output = tmp_path / f"eval_{name}"
         run(lerobot_eval.main, f"--policy.path={policy}", *dream, *EVALUATION, f"--output_dir={output}")
         assert np.isfinite(scores(output)["avg_sum_reward"])
         assert len(list((output / "videos").rglob("*.mp4"))) == 2
+    check_among_ours(trained, folder / "model", tmp_path)
+
+
+def check_among_ours(trained: Path, model: Path, tmp_path: Path):
+    """The same policy beside ours in our own commands: `worldmodel score`, `eval --beside` and `collect`."""
+    env = ("--env", "PushT-v0", "--env-option", "size=32")
+    words = ("--dream", model, "--episodes", 2, "--max-steps", STEPS, "--execute", 3)
+    assert run_ours("score", "--policies", trained, model, *env, *words, "--output", tmp_path / "score") == 0
+    score = json.loads((tmp_path / "score/metrics.json").read_text())["score"]
+    assert {name: result["again"] for name, result in score["policies"].items()} == {
+        str(trained): False,
+        str(model): False,
+    }
+    words = ("--episodes", 1, "--max-steps", STEPS, "--output", tmp_path / "played")
+    assert run_ours("collect", *env, "--policy", trained, *words) == 0
+    assert len(open_dataset(tmp_path / "played")[0]) == STEPS
+
+
+def test_act_is_trained_and_played_beside_ours(
+    run: Callable[..., None], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def in_this_process(words: list[str], **_: object) -> None:
+        assert Path(words[0]).name == "lerobot-train"
+        run(lerobot_train.main, *words[1:])
+
+    monkeypatch.setattr(act.subprocess, "run", in_this_process)
+    monkeypatch.setattr(act, "EXECUTE", 4)
+    monkeypatch.setattr(act, "CHUNK", 4)
+    words = ["--data", folder / "data", "--env", "PushT-v0", "--size", 32, "--checkpoint", folder / "model"]
+    words += ["--steps", 1, "--episodes", 1, "--max-steps", STEPS, "--output", tmp_path]
+    small = [word.removeprefix("--") for word in SMALL_ACT if "chunk_size" not in word and "n_action" not in word]
+    act.main([str(word) for word in (*words, "--train", "batch_size=2", "num_workers=0", *small)])
+    found = json.loads((tmp_path / "act.json").read_text())
+    assert found["peers"]["lerobot act"]["steps"] == found["ours"]["episodes"] == 1
+    assert found["ours"]["parameters"] > 0
+    act.main([str(word) for word in words])  # is finished, and not trained again
+
+
+def test_a_policy_for_many_thinks_of_each_as_alone(run: Callable[..., None], folder: Path, tmp_path: Path):
+    """ACT draws nothing, so what it does to one environment must not depend on the others, nor on who has finished."""
+    policy = BatchLeRobotPolicy(train(run, folder, tmp_path / "act", "--policy.type=act", *SMALL_ACT))
+    rng = np.random.default_rng(0)
+    seen = [
+        {"pixels": rng.integers(0, 256, (32, 32, 3), np.uint8), "agent_pos": rng.uniform(0, 512, 2).astype(np.float32)}
+        for _ in range(3)
+    ]
+    policy.reset([0, 1, 2])
+    together = [policy.act(dict(enumerate(seen))), policy.act({0: seen[0], 2: seen[2]})]
+    assert set(together[1]) == {0, 2}
+    policy.reset([2])
+    alone = [policy.act({0: seen[2]})[0] for _ in range(2)]
+    np.testing.assert_allclose([actions[2] for actions in together], alone, atol=1e-3)
+
+
+def test_what_lerobot_cannot_load_is_told(folder: Path, tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"type": "act"}')
+    with pytest.raises(InputError, match=r"LeRobot cannot load this policy .*, wanted one that it saved"):
+        BatchLeRobotPolicy(tmp_path)
 
 
 def test_features_are_named_as_in_data_sets(folder: Path):

@@ -21,6 +21,7 @@ from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import split
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.models.world_model import WorldModel
+from worldmodel.panels import Film
 from worldmodel.report import write_report
 from worldmodel.sources import open_source
 from worldmodel.types import EmbodimentSpec, Episode
@@ -69,15 +70,23 @@ def collect(config: CollectConfig, folder: Path) -> None:
 
 
 def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str, Any]:
-    """Scores dreams on the held-out episodes of every dataset and the policy in its environment; writes reports.
+    """Scores dreams on the held-out episodes of every dataset and the policy in its environments; writes reports.
 
     Returns:
-        The measures of ``metrics.json`` by dataset, and those of the policy.
+        The measures of ``metrics.json`` by dataset, and those of the policy: ``policy``, or ``policies`` by environment
+        where there are several.
     """
     metrics: dict[str, Any] = {}
-    films = []
-    if config.evaluation.env:
-        metrics["policy"], films = _policy(model, config)
+    films: list[Film] = []
+    envs = [full_id(env_id) for env_id in config.evaluation.envs]
+    for env_id in envs:
+        policy, filmed = _policy(model, config, env_id)
+        if len(envs) == 1:
+            metrics["policy"], films = policy, filmed
+        else:
+            name = env_id.rpartition("/")[2]
+            metrics.setdefault("policies", {})[name] = policy
+            write_report(output / name, {"policy": policy}, title=f"{config.name}: {name}", episodes=filmed)
     shown = None
     for name, dataset in config.datasets.items():
         source = HeldOut(dataset, name, Path(config.output))
@@ -99,9 +108,9 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
     return metrics
 
 
-def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], list[Any]]:
-    env_id = full_id(str(config.evaluation.env))
-    spec, first = gymnasium.spec(env_id), gymnasium.make(env_id)
+def _policy(model: WorldModel, config: RecipeConfig, env_id: str) -> tuple[dict[str, Any], list[Film]]:
+    first = gymnasium.make(env_id)
+    limit = first.spec.max_episode_steps if first.spec else None
     rivals = fitting(SCRIPTED, first)
     first.close()
     metrics, episodes = evaluate_policy(
@@ -109,10 +118,10 @@ def _policy(model: WorldModel, config: RecipeConfig) -> tuple[dict[str, Any], li
         lambda envs: BatchWorldActionPolicy(model, **role(model, envs[0])),
         episodes=config.evaluation.episodes,
         seed0=config.evaluation.seed,
-        max_steps=spec.max_episode_steps or 1000,
+        max_steps=limit or 1000,
         record=FILMED,
         references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in rivals},
         progress=True,
     )
-    fps = model.embodiments[0].fps
+    fps = float(first.metadata.get("render_fps", 10))
     return {"env": env_id, **metrics}, [episode.film(fps) for episode in episodes if episode.frames]

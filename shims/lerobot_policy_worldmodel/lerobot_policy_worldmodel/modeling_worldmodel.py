@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from einops import rearrange
 from lerobot.policies.pretrained import PreTrainedPolicy
-from lerobot.utils.constants import ACTION, OBS_STATE
+from lerobot.utils.constants import ACTION, OBS_IMAGE, OBS_STATE
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -92,7 +92,9 @@ class WorldModelPolicy(PreTrainedPolicy):
         return self._plan.popleft()
 
     def _camera(self, batch: dict[str, Any]) -> Tensor:
-        return batch[self.config.camera or next(iter(self.config.image_features))]
+        # A checkpoint that LeRobot did not train names no pictures: whatever is shown first, then.
+        shown = self.config.image_features or (key for key in batch if key.startswith(OBS_IMAGE))
+        return batch[self.config.camera or next(iter(shown))]
 
     def _see(self, batch: dict[str, Any]) -> None:
         pictures = rearrange(self._camera(batch), "b c h w -> b h w c")
