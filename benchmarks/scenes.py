@@ -51,12 +51,16 @@ class Running:
 
 def as_by_default(running: Running) -> Running:
     """Undoes what makes pictures cheap (apart from mirrors, which cost little), before the first one."""
-    model = running.env.get_wrapper_attr("model")
     running.env.get_wrapper_attr("cameras").small.enlarge = 1
+    as_default_settings(running.env.get_wrapper_attr("model"))
+    return running
+
+
+def as_default_settings(model: Any) -> None:
+    """Gives a MuJoCo model the render settings that MuJoCo starts with."""
     ours, plain = model.vis.quality, type(model).from_xml_string("<mujoco/>").vis.quality
     for setting in ("shadowsize", "offsamples", "numslices", "numstacks", "numquads"):
         setattr(ours, setting, getattr(plain, setting))
-    return running
 
 
 def measure(name: str, size: int, steps: int, default_steps: int, repeats: int) -> dict[str, Any]:

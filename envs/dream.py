@@ -1,56 +1,45 @@
 """A world model as an environment: an action goes in; the next picture, reward and success come out of the network.
 
 `DreamVectorEnv` dreams many episodes at once in one batch, `Dream` a single one. What an episode shows follows from its
-own seed alone, not from the others beside it.
+own seed and actions, whatever the others beside it do: to the last bit in the same place of as many, and to rounding
+(products of matrices add up in another order) in another place or among more or fewer.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 import worldmodel
-from worldmodel.data.frames import resize_frames
-from worldmodel.data.open import open_dataset
-from worldmodel.evaluation_windows import choose_windows
+from envs.dream_starts import given_starts, read_starts, reset_starts
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import EmbodimentSpec, InputError
 
-
-class Start(NamedTuple):
-    """What an episode begins with: frames, the actions between them, and the instruction."""
-
-    frames: UInt8[np.ndarray, "t h w 3"]
-    actions: Float32[np.ndarray, "t-1 a"]
-    text: str | None = None
-
-
-STARTS = 256
 CERTAIN = 0.5
-RESETS = {"pusht": "worldmodel/PushT-v0"}  # of each body, where no starts are given
-RESET_STARTS = 64
 
 
 class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
     """Episodes that the model dreams; an episode that ended begins anew at the next step (``AutoresetMode.NEXT_STEP``).
 
     Observation: ``pixels`` uint8 (h w 3), at the model's size, and ``agent_pos`` where the model reads the state off
-    its dreams (``backbone.read_state``). Action: the embodiment's own units. Reward: what the model expects. An episode
-    terminates where the model sees success as likely, and is truncated at ``max_steps``.
+    its dreams (``backbone.read_state``). Action: the embodiment's own units, clipped to its limits. Reward: what the
+    model expects. An episode terminates where the model sees success as likely (``info["is_success"]``), and is
+    truncated at ``max_steps``. Frames a second: the embodiment's, rounded.
 
     Args:
         num_envs: episodes dreamed at once.
         checkpoint: name or folder of a checkpoint, or a model.
-        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or `Start` tuples; the first
-            frames of ``env`` unless given.
+        starts: recordings that episodes begin from (path or Hub id, see `open_dataset`), or `envs.dream_starts.Start`
+            tuples; the first frames of ``env`` unless given.
         env: id of the environment whose first frames and task episodes have; the body's own unless given.
         embodiment: who acts; the model's first one unless given.
         context_frames: real frames that an episode begins with.
@@ -60,7 +49,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
-        InputError: unusable checkpoint, embodiment or starts, or a model that gives several frames one latent.
+        InputError: unusable checkpoint, embodiment, environment or starts, or a model with several frames per latent.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -68,6 +57,7 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         "render_fps": 10,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
+    task = "dream"
     task_description = ""
 
     def __init__(
@@ -92,10 +82,13 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
             raise InputError(f"dream: found {num_envs} environments of {max_steps} steps, wanted at least 1 of each")
         self.num_envs, self.max_steps, self.render_mode = num_envs, max_steps, render_mode
         self.sampling_steps = sampling_steps or self.model.sampling_steps
+        self.metadata = self.metadata | {"render_fps": max(round(self.embodiment.fps), 1)}  # pyright: ignore
         if isinstance(starts, str | Path):
-            self.starts = self._read(starts, context_frames)
+            self.starts = read_starts(starts, self.model, self.embodiment, context_frames)
+        elif starts is not None:
+            self.starts = given_starts(starts, self.model, self.embodiment)
         else:
-            self.starts = self._reset_frames(env) if starts is None else [Start(*start) for start in starts]
+            self.starts, self.task_description = reset_starts(env, self.model, self.embodiment)
         if not self.starts:
             raise InputError("dream: found no start, wanted at least one")
         action = self.embodiment.action
@@ -113,21 +106,33 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         self._rollout: Rollout | None = None
         self._frames = np.zeros((num_envs, *picture.shape), np.uint8)
         self._steps = np.zeros(num_envs, int)
-        self._over = np.zeros(num_envs, bool)
+        self._over, self._begun = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Begins all episodes, or those in ``options["reset_mask"]``; an int seeds them one after the other.
+        """Begins all episodes, or those in ``options["reset_mask"]``.
 
-        ``options["starts"]``, a number for each of them, chooses what they begin with; it is drawn unless given.
+        Args:
+            seed: of each environment, or of the first one, from which the others count up; None: as chance has it at
+                first, then whatever follows from the seed before.
+            options: ``reset_mask`` (num_envs,) bool; ``starts`` (num_envs,), numbers of what the episodes begin with,
+                which are drawn unless given.
+
+        Raises:
+            InputError: another number of seeds or starts, or a mask of another shape.
         """
-        rows = np.flatnonzero((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        seeds = [None if seed is None else seed + row for row in rows] if not isinstance(seed, Sequence) else seed
-        for row, own in zip(rows, seeds, strict=True):
-            if own is not None:
-                self.rngs[row] = np.random.default_rng(own)
-        self._begin(rows, (options or {}).get("starts"))
+        options, everybody = options or {}, range(self.num_envs)
+        seeds = seed if isinstance(seed, Sequence) else [None if seed is None else seed + row for row in everybody]
+        mask, starts = np.asarray(options.get("reset_mask", [True] * self.num_envs)), options.get("starts")
+        if {len(seeds), len(mask), self.num_envs if starts is None else len(starts)} != {self.num_envs}:
+            found = f"{len(seeds)} seeds, a mask of shape {mask.shape} and starts {starts}"
+            raise InputError(f"dream: found {found}, wanted one of each for {self.num_envs} environments")
+        rows = np.flatnonzero(mask)
+        for row in rows:
+            if seeds[row] is not None:
+                self.rngs[row] = np.random.default_rng(seeds[row])
+        self._begin(rows, starts)
         return self._observation(), self._info(np.zeros(self.num_envs, bool))
 
     @torch.no_grad()
@@ -138,8 +143,10 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
 
         Raises:
             InputError: actions of the wrong shape, or not finite.
+            ResetNeeded: an episode has not begun.
         """
-        assert self._rollout is not None, "reset first"
+        if self._rollout is None or not self._begun.all():
+            raise ResetNeeded("dream: step before reset, wanted reset first")
         if actions.shape != self.action_space.shape or not np.isfinite(actions).all():
             raise InputError(f"actions: found shape {actions.shape}, wanted finite {self.action_space.shape}")
         latents = self._rollout.dream(self._normalised(actions), self.sampling_steps)
@@ -159,46 +166,22 @@ class DreamVectorEnv(VectorEnv[dict[str, np.ndarray], np.ndarray, np.ndarray]):
         """What every episode shows now."""
         return tuple(self._frames.copy()) if self.render_mode == "rgb_array" else None
 
-    def _read(self, path: str | Path, context_frames: int) -> list[Start]:
-        windows = choose_windows(
-            open_dataset(path),
-            length=context_frames,
-            count=STARTS,
-            frame_size=self.model.frame_size,
-            embodiment=self.embodiment.name,
-        )
-        return [Start(window.frames, window.actions, window.text) for window in windows]
-
-    def _reset_frames(self, env_id: str | None) -> list[Start]:
-        name = self.embodiment.name
-        if env_id is None and name not in RESETS:
-            raise InputError(f"dream: no environment is known for embodiment {name!r}, wanted starts or env")
-        env = gymnasium.make(env_id or RESETS[name])
-        self.task_description = getattr(env.unwrapped, "task_description", "")
-        frames = [env.reset(seed=seed)[0]["pixels"][None] for seed in range(RESET_STARTS)]
-        env.close()
-        between = np.zeros((0, len(self.embodiment.action)), np.float32)
-        text = self.task_description or None
-        return [Start(resize_frames(frame, *self.model.frame_size), between, text) for frame in frames]
-
     @torch.no_grad()
     def _begin(self, rows: np.ndarray, starts: Sequence[int] | None = None) -> None:
-        drawn = [int(self.rngs[row].integers(len(self.starts))) for row in rows]
-        chosen = [self.starts[number] for number in (drawn if starts is None else starts)]
-        seeds = [int(self.rngs[row].integers(2**62)) for row in rows]
-        frames = np.stack([start.frames for start in chosen])
-        latents = self.model.encode(frames)
-        between = self._normalised(np.stack([start.actions for start in chosen]))
-        texts = [start.text for start in chosen] if self.model.reads_text else None
-        led = torch.nn.functional.pad(between, (0, 0, 1, 0))
-        if self._rollout is None or len(rows) == self.num_envs:
-            options = {"embodiment": self.embodiment.name, "seed": seeds, "text": texts}
-            self._rollout = self.model.rollout(self.num_envs, **options)
-            self._rollout.observe(latents, led)
-        else:
-            words = self.model.read(texts, len(rows))
-            self._rollout.restart(torch.from_numpy(rows), latents, led, seeds, words)
-        self._frames[rows], self._steps[rows], self._over[rows] = frames[:, -1], 0, False
+        """Begins episodes one after the other: together, each would depend by a rounding on who begins beside it."""
+        for row in rows:
+            drawn = int(self.rngs[row].integers(len(self.starts)))
+            start = self.starts[drawn if starts is None else starts[row]]
+            seeds = [int(self.rngs[row].integers(2**62))]
+            latents = self.model.encode(start.frames[None])
+            led = torch.nn.functional.pad(self._normalised(start.actions[None]), (0, 0, 1, 0))
+            words = self.model.read(start.text if self.model.reads_text else None, 1)
+            if self._rollout is None:
+                self._rollout = self.model.rollout(self.num_envs, embodiment=self.embodiment.name)
+                self._rollout.observe(torch.zeros_like(latents[:, :1]).repeat(self.num_envs, 1, 1, 1, 1))
+            self._rollout.restart(torch.tensor([row], device=latents.device), latents, led, seeds, words)
+            self._frames[row] = start.frames[-1]
+        self._steps[rows], self._over[rows], self._begun[rows] = 0, False, True
 
     def _normalised(self, actions: np.ndarray) -> torch.Tensor:
         values = torch.as_tensor(self.embodiment.action.normalise(actions.astype(np.float32)))
@@ -222,11 +205,13 @@ class Dream(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """A single dreamed episode, for whom one at a time is enough; arguments are those of `DreamVectorEnv`."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}  # pyright: ignore
+    task = "dream"
 
     def __init__(self, **options: Any) -> None:
         self.dreams = DreamVectorEnv(1, **options)
         self.render_mode, self.embodiment = self.dreams.render_mode, self.dreams.embodiment
         self.task_description = self.dreams.task_description
+        self.metadata = self.metadata | {"render_fps": max(round(self.embodiment.fps), 1)}  # pyright: ignore
         self.observation_space, self.action_space = (
             self.dreams.single_observation_space,
             self.dreams.single_action_space,

@@ -12,6 +12,7 @@ import gymnasium
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from policies.forkserver import start_forkserver
 from policies.recorder import LICENCE, Recorder
 from policies.workers import record_in_order, record_on_ray
 from worldmodel.data.lerobot_writer import LeRobotWriter
@@ -57,6 +58,8 @@ def collect(
     for name, value in (("episodes", episodes), ("workers", workers)):
         if value < 1:
             raise InputError(f"{name} {value}, wanted at least 1")
+    if workers > 1 and not ray:
+        start_forkserver()
     limit = {} if max_steps is None else {"max_episode_steps": max_steps}
     recorder = Recorder(env_id, policy, seed, {**(env_options or {}), **limit}, licence)
     try:
@@ -68,7 +71,6 @@ def collect(
         writer = LeRobotWriter(output, spec.fps, spec, height, width, tuple(cameras), recipe=recipe)
         missing = range(writer.ever_written, episodes)
         played = (record_on_ray if ray else record_in_order)(recorder, missing, workers, writer.pending)
-        # Processes start before the bar does, which is a thread.
         with _bar(progress) as bar:
             task = bar.add_task("collecting episodes", total=episodes, completed=min(writer.ever_written, episodes))
             for number, recorded in zip(missing, played, strict=True):

@@ -1,9 +1,11 @@
 """Several processes that record episodes: on this machine, or on a Ray cluster."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection, parent_process
 from pathlib import Path
 
 import cv2
@@ -60,7 +62,8 @@ def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int, fo
     Args:
         recorder: plays; closed (with its OpenGL context) before processes start.
         numbers: of the episodes.
-        workers: processes, which also encode what they played; 1: this one, which does not.
+        workers: processes, which also encode what they played; 1: this one, which does not. They are forked from the
+            one that `start_forkserver` started, and die at once when this one does.
         folder: where they put what they encoded.
 
     Raises:
@@ -73,15 +76,28 @@ def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int, fo
         _Recorded(recorder, numbers, folder if several else None),
         batch_size=None,
         num_workers=workers if several else 0,
-        multiprocessing_context="spawn" if several else None,  # OpenGL does not outlive a fork
+        multiprocessing_context="forkserver" if several else None,  # OpenGL does not outlive a fork of this one
         prefetch_factor=AHEAD if several else None,
-        worker_init_fn=_start_worker,
+        worker_init_fn=_start_local_worker,
     )
     for episode in loader:
         yield _unwrapped(episode)
 
 
-def _start_worker(_: int) -> None:
+def _start_local_worker(_: int) -> None:
+    # What was killed is often begun again at once: its workers must not write beside those of the next run.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _start_worker()
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _start_worker() -> None:
     """One thread each: what draws, computes and encodes in a worker shares the machine with the other workers."""
     os.environ["LP_NUM_THREADS"] = "1"  # of Mesa's software OpenGL
     torch.set_num_threads(1)
@@ -121,7 +137,7 @@ class _Actor:
     """A recorder in a process of Ray's."""
 
     def __init__(self, recorder: Recorder) -> None:
-        _start_worker(0)
+        _start_worker()
         self._episodes = _Recorded(recorder, range(2**31))
 
     def record(self, number: int) -> Recorded | InputError:

@@ -1,15 +1,18 @@
 """That the benchmarks run; what they find depends on the machine and is not judged here."""
 
+import json
 import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from benchmarks import ablations, loader, play, policy, rollout, scenes, steps
+from benchmarks import ablations, collect, dream, loader, play, policy, rollout, scenes, steps
 from tests.models import tiny
 from tests.tiny_run import OVERRIDES
-from worldmodel.cli import main
+from worldmodel.cli import build_parser, main
+from worldmodel.data.embodiments import GRIPPER
+from worldmodel.models.world_model import WorldModel
 
 
 def test_every_loader_gives_batches(tmp_path, capsys, monkeypatch):
@@ -65,6 +68,52 @@ def test_rollouts_are_timed(capsys, monkeypatch):
     assert result["peers"]["dreamer4"]["batch_2_latents"] == {"parameters": 7, "frames_per_s": 2.0}
     assert result["ratio"]["dreamer4"]["batch_2_latents"] == {"eager": 3.5, "int8": 3.5}
     assert "ours_eager" in capsys.readouterr().out
+
+
+def test_dreams_are_timed_beside_the_scene(tmp_path, capsys, monkeypatch):
+    model = WorldModel(tiny.model(32, 32).config, [GRIPPER]).eval()
+    monkeypatch.setattr(dream, "load_model", lambda checkpoint, engine: (model, checkpoint))
+    monkeypatch.setattr(dream, "AT_ENDS", 2)
+    small = ["--envs", "2", "--steps", "2", "--default-steps", "1", "--repeats", "1", "--long", "4", "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", ["dream", *small, "--output", str(tmp_path / "dream.json")])
+    dream.main()
+    assert "mujoco_default_2_envs" in capsys.readouterr().out
+    result = json.loads((tmp_path / "dream.json").read_text())
+    peers = {"mujoco_default", "mujoco_default_2_envs", "our_settings"}
+    assert result["peers"].keys() == result["ratio"].keys() == peers
+    assert min(result["ratio"].values()) > 0
+    assert result["ours"]["weights"] == "table"
+    assert result["ours"]["growth"]["memory_mib_at_the_end"] > 0
+
+
+def test_without_a_checkpoint_weights_of_its_shape_dream(monkeypatch):
+    monkeypatch.setattr(dream, "shipped", list)
+    model, weights = dream.load_model("table", "eager")
+    assert (model.frame_size, weights) == ((64, 64), "random, shape of configs/table.yaml")
+
+
+# In place of the program, whose imports alone take seconds: it makes what is waited for.
+FAKE = """
+import pathlib, sys
+folder = pathlib.Path(sys.argv[-1], "meta")
+folder.mkdir(parents=True)
+(folder / "info.json").touch()
+"""
+
+
+def test_collections_are_timed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(collect, "PROGRAM", FAKE)
+    words = collect.words_of("TablePush-v0", "expert", 5, 2, tmp_path / "set")
+    asked = build_parser().parse_args(words)
+    assert (asked.env, asked.policy, asked.episodes, asked.workers) == ("TablePush-v0", "expert", 5, 2)
+    output = tmp_path / "collect.json"
+    monkeypatch.setattr(sys, "argv", ["collect", "--episodes", "5", "--repeats", "1", "--output", str(output)])
+    collect.main()
+    assert "two workers" in capsys.readouterr().out
+    assert json.loads(output.read_text())["ratio"]["one_worker"].keys() == {"seconds", "start_s", "episodes_per_s"}
+    monkeypatch.setattr(collect, "PROGRAM", "raise SystemExit(2)")
+    with pytest.raises(SystemExit, match="collect failed: collect --env"):
+        collect.main()
 
 
 def test_policies_are_timed(capsys, monkeypatch):

@@ -13,6 +13,7 @@ from policies.recorder import embodiment_of, make_env, record_episode
 from policies.scripted import make_policy as make_scripted
 from tests.data import counting
 from tests.killing import dies
+from tests.policies.comparing import assert_equal_sets
 from worldmodel.data.deletion import delete
 from worldmodel.data.lerobot import LeRobotSource
 from worldmodel.data.open import open_dataset
@@ -24,21 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
 
 def collect_counting(output: Path, episodes: int = EPISODES, **options) -> Path:
     return collect(counting.ENV_ID, counting.make_policy, episodes, output, progress=False, **options)
-
-
-def assert_equal_sets(found: Path, wanted: Path) -> None:
-    ours, theirs = LeRobotSource(found), LeRobotSource(wanted)
-    assert len(ours) == len(theirs)
-    for index in range(len(theirs)):
-        mine, other = ours[index], theirs[index]
-        for name in ("actions", "action_mask", "state", "reward", "success"):
-            np.testing.assert_array_equal(getattr(mine, name), getattr(other, name))
-        np.testing.assert_array_equal(mine.frames["pixels"], other.frames["pixels"])
-    for name in ("meta/info.json", "meta/stats.json", "meta/worldmodel.json"):
-        assert (found / name).read_text() == (wanted / name).read_text()
-    assert {file.relative_to(found) for file in found.rglob("*")} == {
-        file.relative_to(wanted) for file in wanted.rglob("*")
-    }
 
 
 @pytest.fixture(scope="module")

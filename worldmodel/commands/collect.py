@@ -54,6 +54,10 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def call(args: argparse.Namespace) -> None:
+    from policies.forkserver import start_forkserver
+
+    if args.workers > 1 and not args.ray:
+        start_forkserver()  # which imports what follows here, too, at the same time
     from policies.behaviours import read_behaviours
     from policies.collect import collect
     from worldmodel.commands.environments import full_id

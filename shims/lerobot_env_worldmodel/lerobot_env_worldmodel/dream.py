@@ -16,8 +16,6 @@ from lerobot_env_worldmodel.features import features_of, gym_id_of
 class LeRobotDreams(DreamVectorEnv):
     """Dreams with what LeRobot asks of environments that it made itself."""
 
-    task = "dream"
-
     @property
     def _max_episode_steps(self) -> int:
         return self.max_steps
