@@ -72,6 +72,8 @@ def record_in_order(recorder: Recorder, numbers: Sequence[int], workers: int, fo
     several = workers > 1
     if several:
         recorder.close()
+        # Writing takes it here, too; imported only then, it would keep the workers waiting.
+        import lerobot.datasets.lerobot_dataset  # noqa: F401
     loader = DataLoader(
         _Recorded(recorder, numbers, folder if several else None),
         batch_size=None,
