@@ -40,12 +40,13 @@ class Drawer(Scene):
         cameras: str | Sequence[str] = "fixed",
         level: int = 0,
         hold: int = 1,
+        shake: float = 0.0,
         render_mode: str | None = "rgb_array",
     ) -> None:
         if task not in DESCRIPTIONS:
             raise InputError(f"Drawer: task {task!r} is unknown, wanted one of: {', '.join(DESCRIPTIONS)}")
         self.task, self.task_description = task, DESCRIPTIONS[task]
-        super().__init__(size, cameras, level, hold, render_mode)
+        super().__init__(size, cameras, level, hold, shake, render_mode)
 
     @property
     def privileged_state(self) -> dict[str, Float64[np.ndarray, "n"]]:

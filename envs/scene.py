@@ -45,10 +45,13 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         cameras: what to see: ``"fixed"``, ``"wrist"``, several, or none.
         level: of randomisation: 0 places only, 1 colours, 2 light and cameras too.
         hold: steps of success that end the episode.
+        shake: standard deviation of what disturbs every action, as a share of its range. Whoever acts has to correct
+            what it did not mean, and recordings hold what it meant: demonstrations that show the way back, without
+            noise in them (Laskey et al. 2017, "DART: noise injection for robust imitation learning").
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
-        InputError: unknown camera or level, ``hold`` below 1, or a size that is not divisible by 16.
+        InputError: unknown camera or level, ``hold`` below 1, ``shake`` below 0, or a size that is not divisible by 16.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -66,12 +69,15 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         cameras: str | Sequence[str] = "fixed",
         level: int = 0,
         hold: int = 1,
+        shake: float = 0.0,
         render_mode: str | None = "rgb_array",
     ) -> None:
         name = type(self).__name__
         if hold < 1:
             raise InputError(f"{name}: hold {hold}, wanted at least 1 step")
-        self.level, self.hold, self.render_mode = level, hold, render_mode
+        if not 0.0 <= shake < np.inf:
+            raise InputError(f"{name}: shake {shake}, wanted a share of the actions' range, from 0 on")
+        self.level, self.hold, self.shake, self.render_mode = level, hold, shake, render_mode
         self._held = 0
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.asset))
         self.data = mujoco.MjData(self.model)
@@ -135,7 +141,10 @@ class Scene(gymnasium.Env[dict[str, Any], np.ndarray], ABC):
         action = np.asarray(action, np.float64)
         if action.shape != (4,) or not np.isfinite(action).all():
             raise InputError(f"{type(self).__name__}: action {action.tolist()}, wanted 4 finite numbers")
-        action = np.clip(action, GRIPPER.action.low, GRIPPER.action.high)
+        low, high = np.array(GRIPPER.action.low), np.array(GRIPPER.action.high)
+        if self.shake:
+            action = action + self.np_random.normal(0, self.shake, 4) * (high - low)
+        action = np.clip(action, low, high)
         target = np.clip(self._target + action[:3], self.hand - LEASH_M, self.hand + LEASH_M)
         self._target = np.clip(target, HAND_LOW, HAND_HIGH)
         self._command(float(action[3]))

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envs.randomisation import MIN_HUE_GAP
 from envs.scene import HAND_HIGH, LEASH_M, OPEN_M
-from policies.experts import make_expert
+from policies.experts import STEP_M, make_expert
 from worldmodel.data.embodiments import GRIPPER
 from worldmodel.data.frames import resize_frames
 from worldmodel.types import InputError
@@ -250,3 +250,36 @@ def test_an_episode_may_go_on_until_success_was_held(name: str):
 def test_success_cannot_be_held_for_less_than_a_step():
     with pytest.raises(InputError, match="TablePush: hold 0, wanted at least 1 step"):
         make("TablePush", hold=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shaken_scene_disturbs_what_is_done(name: str):
+    still, shaken, again = make(name, cameras=[]), make(name, cameras=[], shake=0.2), make(name, cameras=[], shake=0.2)
+    for env in (still, shaken, again):
+        env.reset(seed=1)
+    hold = np.array([0, 0, 0, 0.04], np.float32)
+    places = [[env.step(hold)[0]["agent_pos"] for _ in range(5)] for env in (still, shaken, again)]
+    assert np.abs(np.subtract(places[0], places[1])).max() > 0.005
+    np.testing.assert_array_equal(places[1], places[2])
+
+
+def test_an_expert_corrects_what_it_did_not_mean():
+    """The way that it shows is clean: as if nothing disturbed it, no move is longer than a careful one."""
+    env = make("TablePush", cameras=[], shake=0.1)
+    expert, done = make_expert(env), 0
+    for seed in range(5):
+        observation, info = env.reset(seed=seed)
+        expert.reset(seed)
+        for _ in range(200):
+            action = expert.act(observation)
+            assert np.abs(action[:3]).max() <= STEP_M + 1e-6
+            observation, _, terminated, _, info = env.step(action)
+            if terminated:
+                break
+        done += info["is_success"]
+    assert done >= 4
+
+
+def test_nothing_is_shaken_by_less_than_nothing():
+    with pytest.raises(InputError, match="TablePush: shake -1.0, wanted a share"):
+        make("TablePush", shake=-1.0)
