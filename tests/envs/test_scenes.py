@@ -281,5 +281,5 @@ def test_an_expert_corrects_what_it_did_not_mean():
 
 
 def test_nothing_is_shaken_by_less_than_nothing():
-    with pytest.raises(InputError, match="TablePush: shake -1.0, wanted a share"):
+    with pytest.raises(InputError, match=r"TablePush: shake -1\.0, wanted a share"):
         make("TablePush", shake=-1.0)
