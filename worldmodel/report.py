@@ -72,6 +72,11 @@ def write_report(
         parts.append(_scores(metrics, scores))
     if episodes:
         parts.append(_episodes(folder, episodes))
+    return write_page(folder, title, parts)
+
+
+def write_page(folder: Path, title: str, parts: Sequence[str]) -> Path:
+    """Writes pieces of HTML as ``report.html`` and returns its path."""
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

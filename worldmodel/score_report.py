@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from worldmodel import plots
 from worldmodel.output import make_folder, whole_file, write_json
 from worldmodel.panels import Film, films_beside
-from worldmodel.report import STYLE, film_image
+from worldmodel.report import film_image, write_page
 from worldmodel.video_io import write_mp4
 
 MEANINGS = {
@@ -71,14 +71,7 @@ def write_score(output: str | Path, metrics: Mapping[str, Any], films: Mapping[s
     parts = [f"<h1>{escape(title)}</h1>", _numbers(score), f"<figure>{svg}</figure>", _table(score)]
     for number, (name, shown) in enumerate(films.items()):
         parts.append(_films(folder, number, name, shown))
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
-    with whole_file(folder / "report.html") as part:
-        part.write_text(page, encoding="utf-8")
-    return folder / "report.html"
+    return write_page(folder, title, parts)
 
 
 def _points(score: Mapping[str, Any], side: str) -> list[tuple[float, float, float]]:

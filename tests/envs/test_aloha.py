@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from typing import Any
 
 import gymnasium
@@ -7,6 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from tests.envs.outside import assert_same_outside
 from worldmodel.data.embodiments import ALOHA_SIM
 from worldmodel.types import InputError
 
@@ -67,10 +66,7 @@ for task in {TASKS!r}:
     env.close()
 print(digest)
 """
-    outside = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    inside: dict[str, int] = {}
-    exec(code.replace("print(digest)", ""), inside)
-    assert outside == f"{inside['digest']}\n"
+    assert_same_outside(code)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from typing import Any
 
 import gymnasium
@@ -9,6 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envs import extras
 from envs.metaworld_tasks import DESCRIPTIONS
+from tests.envs.outside import assert_same_outside
 from worldmodel.data.embodiments import METAWORLD
 from worldmodel.types import InputError
 
@@ -92,10 +91,7 @@ for task in ("reach-v3", "stick-pull-v3"):
     env.close()
 print(digest)
 """
-    outside = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    inside: dict[str, int] = {}
-    exec(code.replace("print(digest)", ""), inside)
-    assert outside == f"{inside['digest']}\n"
+    assert_same_outside(code)
 
 
 def test_an_action_moves_the_hand_so_far():

@@ -11,6 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from envs.randomisation import MIN_HUE_GAP
 from envs.scene import HAND_HIGH, LEASH_M, OPEN_M
 from policies.experts import STEP_M, make_expert
+from tests.envs.outside import assert_same_outside
 from worldmodel.data.embodiments import GRIPPER
 from worldmodel.data.frames import resize_frames
 from worldmodel.types import InputError
@@ -88,10 +89,7 @@ for name in {NAMES!r}:
     env.close()
 print(digest)
 """
-    outside = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    inside: dict[str, int] = {}
-    exec(code.replace("print(digest)", ""), inside)
-    assert outside == f"{inside['digest']}\n"
+    assert_same_outside(code)
 
 
 @pytest.mark.parametrize("name", NAMES)
