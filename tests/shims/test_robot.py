@@ -1,56 +1,17 @@
-"""The simulated arm: LeRobot's interface, every limit as the arm feels it, and LeRobot's commands on a tiny model."""
+"""The simulated arm: LeRobot's interface, and every limit as the arm feels it."""
 
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from lerobot.robots import RobotConfig, make_robot_from_config
-from lerobot.scripts import lerobot_record, lerobot_replay, lerobot_rollout, lerobot_train
 from lerobot.teleoperators import TeleoperatorConfig, make_teleoperator_from_config
 from lerobot.utils.errors import DeviceAlreadyConnectedError, DeviceNotConnectedError
-from lerobot.utils.import_utils import register_third_party_plugins
 
-import worldmodel
 from policies.safety import Stopped
-from tests.models import tiny
-from worldmodel import checkpoint
-from worldmodel.data.embodiments import GRIPPER
-from worldmodel.data.open import open_dataset
-from worldmodel.models.world_model import WorldModel
+from tests.shims.arm import ACTIONS, HIGH, LOW, POSITIONS, action_of
 from worldmodel.types import InputError
-
-register_third_party_plugins()
-ACTIONS = ("delta_x.pos", "delta_y.pos", "delta_z.pos", "opening.pos")
-POSITIONS = ("x.pos", "y.pos", "z.pos", "opening.pos")
-LOW, HIGH = np.array([-0.24, -0.22, 0.02]), np.array([0.24, 0.22, 0.22])
-ROBOT = ("--robot.type=worldmodel", "--robot.size=32")
-QUIET = ("--play_sounds=false",)
-
-
-def action_of(*values: float) -> dict[str, float]:
-    return dict(zip(ACTIONS, values, strict=True))
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., Any]]:
-    """Makes connected arms, and lets them go at the end."""
-    robots = []
-
-    def connected(**options: Any) -> Any:
-        config = RobotConfig.get_choice_class("worldmodel")(**{"size": 32, **options})
-        robots.append(make_robot_from_config(config))
-        robots[-1].connect()
-        return robots[-1]
-
-    yield connected
-    for robot in robots:
-        if robot.is_connected:
-            robot.disconnect()
 
 
 def target(robot: Any) -> np.ndarray:
@@ -268,74 +229,6 @@ def test_emergency_stops_from_code_and_by_a_file(make: Callable[..., Any], tmp_p
         robot.safety.reset()
     robot.get_observation()
     assert robot.send_action(action_of(0.01, 0, 0, 0.04))["delta_x.pos"] == 0.01
-
-
-# LeRobot's commands.
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs one of LeRobot's commands in this process."""
-
-    def call(main: Callable[[], object], *words: str) -> None:
-        monkeypatch.setattr(sys, "argv", [main.__module__, *words])
-        main()
-
-    return call
-
-
-def tiny_checkpoint(folder: Path) -> Path:
-    torch.manual_seed(0)
-    shape = tiny.model(32, 32).config
-    model = WorldModel(replace(shape, backbone=replace(shape.backbone, read_state=True)), [GRIPPER])
-    checkpoint.save(model, folder, card="# tiny", training={})
-    return folder
-
-
-def test_recorded_learnt_from_rolled_out_and_replayed(
-    run: Callable[..., None], make: Callable[..., Any], tmp_path: Path
-):
-    data, model = tmp_path / "gripper", tiny_checkpoint(tmp_path / "model")
-    dataset = ("--dataset.repo_id=local/gripper", f"--dataset.root={data}")
-    times = ("--dataset.num_episodes=2", "--dataset.episode_time_s=0.4", "--dataset.reset_time_s=0.1")
-    recording = (*dataset, *times, "--dataset.fps=10", "--dataset.single_task=Push.", "--dataset.push_to_hub=false")
-    run(lerobot_record.main, *ROBOT, "--robot.seed=7", "--teleop.type=worldmodel", *recording, *QUIET)
-
-    recordings = open_dataset(data)
-    assert recordings.embodiments[0] == GRIPPER
-    assert len(recordings) == 2
-    for number in range(2):
-        episode = recordings[number].validate()
-        assert (list(episode.frames), episode.text) == (["fixed"], "Push.")
-        assert episode.state is not None
-        robot = make(seed=7 + number)
-        assert episode.state[0] == pytest.approx([robot.get_observation()[name] for name in POSITIONS])
-
-    training = ("--policy.type=worldmodel", f"--policy.checkpoint={model}", "--policy.device=cpu", "--steps=1")
-    saving = ("--save_freq=1", "--batch_size=2", "--num_workers=0", f"--output_dir={tmp_path / 'train'}")
-    run(lerobot_train.main, *dataset, *training, *saving, "--policy.push_to_hub=false", "--wandb.enable=false")
-    trained = tmp_path / "train/checkpoints/last/pretrained_model"
-    assert worldmodel.load(trained).embodiments[0].name == "gripper"
-
-    for policy in (trained, model):  # one that LeRobot trained, and a checkpoint that it never saw
-        looped = (f"--policy.path={policy}", "--device=cpu", "--fps=10", "--duration=0.4", "--task=Push.")
-        run(lerobot_rollout.main, *ROBOT, *looped, "--return_to_initial_position=false", *QUIET)
-    run(lerobot_replay.main, *ROBOT, *dataset, "--dataset.episode=1", *QUIET)
-
-
-def test_a_policy_loop_is_recorded(run: Callable[..., None], make: Callable[..., Any], tmp_path: Path):
-    data, model = tmp_path / "gripper", tiny_checkpoint(tmp_path / "model")
-    dataset = ("--dataset.repo_id=local/rollout_gripper", f"--dataset.root={data}", "--dataset.push_to_hub=false")
-    times = ("--dataset.num_episodes=2", "--dataset.episode_time_s=0.3", "--dataset.reset_time_s=0", "--dataset.fps=10")
-    looped = (f"--policy.path={model}", "--device=cpu", "--fps=10", "--task=Push.", "--strategy.type=episodic")
-    still = ("--strategy.reset_to_initial_position=false", "--return_to_initial_position=false")
-    run(lerobot_rollout.main, *ROBOT, *looped, *still, *dataset, *times, *QUIET)
-    recordings = open_dataset(data)
-    assert len(recordings) == 2
-    for number in range(2):
-        state, robot = recordings[number].state, make(seed=number)
-        assert state is not None
-        assert state[0] == pytest.approx([robot.get_observation()[name] for name in POSITIONS])
 
 
 @pytest.mark.parametrize(
