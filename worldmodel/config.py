@@ -12,6 +12,7 @@ import draccus
 import yaml
 
 from worldmodel.data.augment import Augmentation
+from worldmodel.models.precision import PRECISIONS
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.types import InputError
@@ -98,7 +99,10 @@ class StageConfig:
         act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
-        act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``.
+        act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``. Of a model
+            whose ``backbone.act_window`` is 1 only their last frames count: then it is 1 + ``backbone.history``, and
+            there are ``batch`` times ``window`` of them.
+        precision: "float32", or "bfloat16": products are, weights and sums are not.
         rollout_window: frames of the windows that dream steps draw; in half of these steps, the model dreams the past
             of the ``window`` frames that it learns from itself, up to so long (`worldmodel.models.self_forcing`);
             0: never.
@@ -129,6 +133,7 @@ class StageConfig:
     act_window: int = 0
     rollout_window: int = 0
     act_augment: Augmentation = field(default_factory=Augmentation)
+    precision: str = "float32"
     changed_weight: float = 20.0
     equivariance: float = 0.0
     decoder_share: float = 0.0
@@ -149,8 +154,10 @@ class StageConfig:
             raise InputError(f"workers: found {self.workers}, wanted at least 0")
         if self.window < 2:
             raise InputError(f"window: found {self.window}, wanted at least 2 frames")
-        if self.act_window < 0 or self.act_window == 1 or (self.act_window and self.window % self.act_window):
-            raise InputError(f"act_window: found {self.act_window}, wanted 0 or a divisor of window from 2 on")
+        if self.act_window and not 2 <= self.act_window <= self.window:
+            raise InputError(f"act_window: found {self.act_window}, wanted 0 or 2 to window ({self.window})")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: found {self.precision!r}, wanted one of {', '.join(PRECISIONS)}")
         if self.rollout_window and self.rollout_window < self.window:
             raise InputError(f"rollout_window: found {self.rollout_window}, wanted 0 or at least window {self.window}")
 

@@ -128,7 +128,8 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
 
 def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldModelConfig:
     """The shape of a checkpoint without what may differ from that of a run which begins with it."""
-    backbone = replace(config.backbone, shortcut=config.backbone.shortcut or wanted.backbone.shortcut)
+    shortcut = config.backbone.shortcut or wanted.backbone.shortcut
+    backbone = replace(config.backbone, shortcut=shortcut, act_window=wanted.backbone.act_window)
     free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps")}
     return replace(config, backbone=backbone, **free)
 
@@ -180,12 +181,19 @@ def train_stage(
         known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
         module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
         validate = ValidateDreams(model, recordings, held, actions_known=known)
-        stream = Stream(samplers[0], config.seed, stage.batch, act_sampler=samplers[1], act_every=stage.act_every)
+        acts = {"act_sampler": samplers[1], "act_every": stage.act_every, "act_size": _act_size(model, stage)}
+        stream = Stream(samplers[0], config.seed, stage.batch, **acts)
         frames = stage.batch * stage.window * model.frames_per_latent
         fit(module, stream, validate, config, folder, name, frames)
         model.backbone.load_state_dict(module.average.state_dict())
     training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
     checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
+
+
+def _act_size(model: WorldModel, stage: StageConfig) -> int:
+    """Windows of a step that trains on acting: as many as give as many frames to learn from as the other steps have."""
+    counted = 1 if model.config.backbone.act_window == 1 else stage.act_window or stage.window
+    return max(1, stage.batch * stage.window // counted)
 
 
 def _samplers(

@@ -21,6 +21,7 @@ from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.precision import reduced
 from worldmodel.models.self_forcing import dreamed_past, part
 from worldmodel.models.tokenizer import reconstruction_loss
 from worldmodel.models.world_model import WorldModel
@@ -60,7 +61,8 @@ class Stage(lightning.LightningModule):
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> Tensor:
         self.step, content = batch
         torch.manual_seed(self.seed * 1_000_003 + self.step + self.global_rank * 1_000_000_007)
-        losses, loss = self.loss(self.step, content)
+        with reduced(self.config.precision, self.device):
+            losses, loss = self.loss(self.step, content)
         for name, value in losses.items():
             self.log(f"loss/{name}", value)
         self.log("loss/total", loss, prog_bar=True)

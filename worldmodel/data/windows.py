@@ -264,8 +264,9 @@ class Stream(IterableDataset):
         seed: of the run.
         size: of a batch, on each rank.
         start: first step.
-        act_sampler: gives those of every ``act_every``-th step instead, with as many frames in all.
+        act_sampler: gives those of every ``act_every``-th step instead.
         act_every: 0 never.
+        act_size: of their batches, on each rank.
         rank: of this process among those that train together.
         ranks: how many of them there are.
     """
@@ -279,11 +280,12 @@ class Stream(IterableDataset):
         start: int = 0,
         act_sampler: WindowSampler | None = None,
         act_every: int = 0,
+        act_size: int = 0,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         self.sampler, self.seed, self.size, self.start = sampler, seed, size, start
-        self.act_sampler, self.act_every = act_sampler, act_every
+        self.act_sampler, self.act_every, self.act_size = act_sampler, act_every, act_size
         self.rank, self.ranks = rank, ranks
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
@@ -299,8 +301,8 @@ class Stream(IterableDataset):
         every = self.act_every if self.act_sampler is not None else 0
         earlier = step // every if every else 0  # acting steps before this one
         count = step - earlier
-        if is_act_step(step, every) and isinstance(sampler, WindowSampler) and self.act_sampler:
-            sampler, size, kind = self.act_sampler, size * sampler.window // self.act_sampler.window, 1
+        if is_act_step(step, every) and self.act_sampler:
+            sampler, size, kind = self.act_sampler, self.act_size, 1
             count = earlier
         return sampler.draw((self.seed, kind), (count * self.ranks + self.rank) * size, size)
 

@@ -7,7 +7,7 @@ the ``history`` frames before it, clean: a frame that is to be predicted sees wh
 on, and since attention never looks ahead, block t + 1 may hold frame t clean while block t predicts it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from einops import rearrange
@@ -38,7 +38,8 @@ class BackboneConfig:
         mlp_ratio: hidden size of the MLP over d.
         window: frames a frame can look back to, itself included.
         act_window: the same when actions are inferred or planned. Short: who sees much of his own motion learns to go
-            on as before (de Haan et al. 2019, "Causal confusion in imitation learning").
+            on as before (de Haan et al. 2019, "Causal confusion in imitation learning"). 1: only ``history`` tells of
+            the past, and every frame can be learnt from without those around it.
         history: clean past frames shown beside every noisy one (0: only attention over time connects frames).
         chunk: actions of a policy chunk.
         chunk_tokens: tokens of a chunk; each holds several actions in a row.
@@ -121,6 +122,12 @@ class Inputs:
 
     def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
         return replace(self, latents=latents, clock=clock)
+
+    def last_frame(self) -> "Inputs":
+        """Of the last frame alone, which keeps its history."""
+        of_frames = {field.name for field in fields(self)} - {"embodiment", "words"}
+        values = {name: getattr(self, name) for name in of_frames}
+        return replace(self, **{name: value[:, -1:] for name, value in values.items() if value is not None})
 
 
 @dataclass

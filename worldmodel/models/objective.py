@@ -11,7 +11,7 @@ clock for actions); Li & He 2025 "Back to basics" (predicting the data, not the 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +23,8 @@ from worldmodel.models.shortcut import sample_steps, shortcut_target
 from worldmodel.types import Batch
 
 CHANGED = 0.02  # mean squared change of a token
+HISTORY_HIDDEN = 0.1  # share of frames without all of their past, as at the start of an episode
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -202,33 +204,43 @@ def dream_loss(
 
 
 def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
-    """Errors of inferred actions, policy chunks and readout on one act batch (needs t + chunk - 1 actions)."""
+    """Errors of inferred actions, policy chunks and readout on one act batch (needs t + chunk - 1 actions).
+
+    A model that acts without attention over time (``act_window`` 1) learns from the last frame of every window alone;
+    the frames before it are only its history.
+    """
     z = batch.latents
     assert z is not None
     (b, t), k = z.shape[:2], backbone.config.chunk
+    alone = backbone.config.act_window == 1
+    at = slice(t - 1 if alone else 0, t)
     context = _context(z, config)
-    history, history_mask = stack_history(context, backbone.config.history)
-    actions, known = _led_here(batch.actions, t), _led_here(batch.action_mask, t)
-    inverse = _rows(b, t, config.inverse, z.device) & known
-    action_clock = sample_times((b, t), config.noise_share).to(z.device)
-    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, :t, None].expand(-1, -1, config.chunk_draws, -1, -1)
-    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, :t] & ~inverse[..., None]
+    history, history_mask = (x[:, at] for x in stack_history(context, backbone.config.history))
+    if alone:
+        history, history_mask = _hide_history(history, history_mask)
+    actions, known = _led_here(batch.actions, t)[:, at], _led_here(batch.action_mask, t)[:, at]
+    frames = actions.shape[:2]
+    inverse = _rows(*frames, config.inverse, z.device) & known
+    action_clock = sample_times(frames, config.noise_share).to(z.device)
+    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, at, None].expand(-1, -1, config.chunk_draws, -1, -1)
+    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, at] & ~inverse[..., None]
     if batch.imitate is not None:
         chunk_mask = chunk_mask & batch.imitate[:, None, None]
-    chunk_clock = sample_times((b, t, config.chunk_draws), config.noise_share).to(z.device)
+    chunk_clock = sample_times((*frames, config.chunk_draws), config.noise_share).to(z.device)
     state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
+    state = state[:, at]
     has_state = ~state.isnan().any(-1) & (batch.state is not None)
     inputs = Inputs(
-        latents=context,
+        latents=context[:, at],
         history=history,
         history_mask=history_mask,
-        clock=torch.ones(b, t, device=z.device),
+        clock=torch.ones(frames, device=z.device),
         actions=interpolate(torch.randn_like(actions), actions, action_clock),
         action_clock=action_clock,
         action_known=inverse,
         embodiment=batch.embodiment,
         state=state.nan_to_num(),
-        state_known=_rows(b, t, config.state_share, z.device) & ~inverse & has_state,
+        state_known=_rows(*frames, config.state_share, z.device) & ~inverse & has_state,
         chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
         chunk_clock=chunk_clock,
         words=_words(backbone, batch, config),
@@ -239,23 +251,39 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         "inverse": _masked((outputs.actions - actions).square().mean(-1), inverse),
         "policy": _masked((outputs.chunk - chunk).square().mean((2, 4)), chunk_mask),
     }
-    losses.update(_readout_loss(outputs.readout, batch, known))
+    losses.update(_readout_loss(outputs.readout, batch, known, at))
     return losses
+
+
+def _hide_history(
+    history: Float[Tensor, "b t h w hc"], mask: Float[Tensor, "b t history"]
+) -> tuple[Float[Tensor, "b t h w hc"], Float[Tensor, "b t history"]]:
+    """Takes the oldest past frames, or all, from some rows."""
+    count = mask.shape[-1]
+    if not count:
+        return history, mask
+    fewer = torch.randint(count, mask.shape[:2], device=mask.device)
+    seen = torch.where(torch.rand(mask.shape[:2], device=mask.device) < HISTORY_HIDDEN, fewer, count)
+    mask = mask * (torch.arange(count, device=mask.device) < seen[..., None])
+    return history * mask.repeat_interleave(history.shape[-1] // count, -1)[:, :, None, None], mask
 
 
 def _masked(error: Tensor, mask: Tensor) -> Tensor:
     return (error * mask).sum() / mask.sum().clamp_min(1)
 
 
-def _readout_loss(readout: Tensor, batch: Batch, shown: Tensor) -> dict[str, Tensor]:
-    """Squared error of reward and cross-entropy of success, where the action is shown and the truth is known."""
-    losses, t = {}, readout.shape[1]
+def _readout_loss(readout: Tensor, batch: Batch, shown: Tensor, at: slice = ALL) -> dict[str, Tensor]:
+    """Squared error of reward and cross-entropy of success, where the action is shown and the truth is known.
+
+    ``at`` are the frames of the window that were read.
+    """
+    losses = {}
     if batch.reward is not None:
-        reward = F.pad(batch.reward[:, : t - 1], (1, 0), value=torch.nan)
+        reward = F.pad(batch.reward[:, :-1], (1, 0), value=torch.nan)[:, at]
         known = shown & ~reward.isnan()
         losses["reward"] = _masked((readout[..., 0] - reward.nan_to_num()).square(), known)
     if batch.success is not None:
-        success = F.pad(batch.success[:, : t - 1], (1, 0), value=torch.nan)
+        success = F.pad(batch.success[:, :-1], (1, 0), value=torch.nan)[:, at]
         known = shown & ~success.isnan()
         bce = F.binary_cross_entropy_with_logits(readout[..., 1], success.nan_to_num(), reduction="none")
         losses["success"] = _masked(bce, known)
