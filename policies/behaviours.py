@@ -90,12 +90,12 @@ def make_behaviour(text: str, env: gymnasium.Env) -> Policy:
     return policies[0] if len(policies) == 1 else Mixture(policies, list(weights.values()))
 
 
-def batch_maker(name: str, execute: int = 8) -> MakeBatchPolicy:
+def batch_maker(name: str, execute: int | None = None) -> MakeBatchPolicy:
     """Returns what makes the policy of a name for many environments; a learned one is loaded here, once.
 
     Args:
         name: of one policy, not of a mixture.
-        execute: actions that a checkpoint carries out per plan.
+        execute: actions that a checkpoint carries out per plan; its own number unless given.
 
     Raises:
         InputError: see `check_name`; or it cannot be loaded.

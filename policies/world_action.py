@@ -50,7 +50,7 @@ class BatchWorldActionPolicy:
 
     Args:
         model: plans.
-        execute: actions of a chunk that are carried out before the next plan.
+        execute: actions of a chunk that are carried out before the next plan; the model's own number unless given.
         camera: name of the camera; the first one unless given.
         imagine: dream the frames that the actions lead to together with them (``joint``); otherwise no future frame
             is rendered (``policy``).
@@ -64,13 +64,14 @@ class BatchWorldActionPolicy:
     def __init__(
         self,
         model: Dreamer,
-        execute: int = 8,
+        execute: int | None = None,
         camera: str | None = None,
         *,
         imagine: bool = False,
         embodiment: str | None = None,
         text: str | None = None,
     ) -> None:
+        execute = min(model.config.execute, model.chunk_length) if execute is None else execute
         if not 1 <= execute <= model.chunk_length:
             raise InputError(f"policy: execute {execute}, wanted 1 to {model.chunk_length} (the model's chunk length)")
         self.model, self.execute, self.camera, self.imagine = model, execute, camera, imagine
@@ -139,7 +140,7 @@ class WorldActionPolicy:
 
     Args:
         model: plans.
-        execute: actions of a chunk that are carried out before the next plan.
+        execute: actions of a chunk that are carried out before the next plan; the model's own number unless given.
         camera: name of the camera; the first one unless given.
         embodiment: who acts; the model's first one unless given, see `role`.
         text: instruction where observations hold none.
@@ -151,7 +152,7 @@ class WorldActionPolicy:
     def __init__(
         self,
         model: Dreamer,
-        execute: int = 8,
+        execute: int | None = None,
         camera: str | None = None,
         *,
         embodiment: str | None = None,

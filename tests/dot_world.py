@@ -90,6 +90,7 @@ class DotConfig:
     """What there is to say about a model without weights."""
 
     sampling_steps: int = 1
+    execute: int = 8
 
 
 class DotModel:

@@ -235,6 +235,7 @@ def _key(config: RecipeConfig, name: str) -> str:
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     model = as_dict(config.model)
     # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
+    del model["execute"]
     model["tokenizer"] = {k: v for k, v in model["tokenizer"].items() if k not in ("frames_per_latent", "architecture")}
     from_elsewhere = [] if config.tokenizer is None else [config.tokenizer]
     return key_of(model, [as_dict(stage) for stage in stages], datasets, config.seed, config.init, *from_elsewhere)

@@ -22,11 +22,16 @@ from worldmodel.video_io import write_mp4
 
 @runtime_checkable
 class SamplingConfig(Protocol):
-    """How a model samples where a call does not say."""
+    """How a model samples and acts where a call does not say."""
 
     @property
     def sampling_steps(self) -> int:
         """Denoising steps per frame."""
+        ...
+
+    @property
+    def execute(self) -> int:
+        """Actions of a chunk that are carried out before the next plan."""
         ...
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -45,6 +46,15 @@ def test_the_first_part_of_every_chunk_is_carried_out() -> None:
     policy = WorldActionPolicy(Recorder(), execute=3)
     policy.reset(seed=7)
     assert [policy.act(look(0))[0] for _ in range(7)] == [100, 101, 102, 200, 201, 202, 300]
+
+
+@pytest.mark.parametrize(("told", "carried_out"), [(2, 2), (8, 8), (20, 8)])
+def test_without_a_word_the_model_says_how_much_of_a_chunk_is_carried_out(told: int, carried_out: int) -> None:
+    model = Recorder()
+    model.config = replace(model.config, execute=told)
+    policy = WorldActionPolicy(model)
+    actions = [policy.act(look(0))[0] for _ in range(9)]
+    assert actions.index(200) == carried_out
 
 
 def test_the_model_sees_the_last_frames_and_the_state_of_the_last_one() -> None:

@@ -170,6 +170,14 @@ def test_features_are_named_as_in_data_sets(folder: Path):
     assert len(dreams.call("task_description")) == 2
 
 
+def test_without_a_word_the_checkpoint_says_how_much_of_a_plan_is_carried_out(folder: Path):
+    make = PreTrainedConfig.get_choice_class("worldmodel")
+    config = make(checkpoint=str(folder / "model"), device="cpu")
+    assert config.execute == min(config.shape.execute, config.shape.backbone.chunk)
+    fewer = make(checkpoint=str(folder / "model"), device="cpu", model={**config.model, "execute": 2})
+    assert fewer.execute == 2
+
+
 def test_mistakes_are_named(folder: Path):
     with pytest.raises(InputError, match=r"env.task 'Nope', wanted one of: .*PushT-v0"):
         EnvConfig.get_choice_class("worldmodel")(task="Nope")

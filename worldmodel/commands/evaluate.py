@@ -45,9 +45,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--sampling-steps", type=positive, metavar="N", help="denoising steps per frame (the model's own)"
     )
     parser.add_argument("--episodes", type=positive, default=50, metavar="N", help="policy episodes (%(default)s)")
-    parser.add_argument(
-        "--execute", type=positive, default=8, metavar="N", help="actions carried out per plan (%(default)s)"
-    )
+    parser.add_argument("--execute", type=positive, metavar="N", help="actions carried out per plan (the model's own)")
     parser.add_argument("--beside", nargs="+", default=[], metavar="P", help="policies to compare with, as in collect")
     parser.add_argument(
         "--seed", type=natural, default=1000, metavar="S", help="of windows and first episode (%(default)s)"

@@ -38,9 +38,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--execute",
         type=positive,
-        default=8,
         metavar="N",
-        help="actions that checkpoints do per plan (%(default)s)",
+        help="actions that checkpoints do per plan (their own number)",
     )
     parser.add_argument("--seed", type=natural, default=1000, metavar="S", help="of the first episode (%(default)s)")
 

@@ -219,14 +219,14 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     if alone:
         history, history_mask = _hide_history(history, history_mask)
     actions, known = _led_here(batch.actions, t)[:, at], _led_here(batch.action_mask, t)[:, at]
-    frames = actions.shape[:2]
-    inverse = _rows(*frames, config.inverse, z.device) & known
-    action_clock = sample_times(frames, config.noise_share).to(z.device)
+    n = actions.shape[1]
+    inverse = _rows(b, n, config.inverse, z.device) & known
+    action_clock = sample_times((b, n), config.noise_share).to(z.device)
     chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, at, None].expand(-1, -1, config.chunk_draws, -1, -1)
     chunk_mask = batch.action_mask.unfold(1, k, 1)[:, at] & ~inverse[..., None]
     if batch.imitate is not None:
         chunk_mask = chunk_mask & batch.imitate[:, None, None]
-    chunk_clock = sample_times((*frames, config.chunk_draws), config.noise_share).to(z.device)
+    chunk_clock = sample_times((b, n, config.chunk_draws), config.noise_share).to(z.device)
     state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
     state = state[:, at]
     has_state = ~state.isnan().any(-1) & (batch.state is not None)
@@ -234,13 +234,13 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         latents=context[:, at],
         history=history,
         history_mask=history_mask,
-        clock=torch.ones(frames, device=z.device),
+        clock=torch.ones(b, n, device=z.device),
         actions=interpolate(torch.randn_like(actions), actions, action_clock),
         action_clock=action_clock,
         action_known=inverse,
         embodiment=batch.embodiment,
         state=state.nan_to_num(),
-        state_known=_rows(*frames, config.state_share, z.device) & ~inverse & has_state,
+        state_known=_rows(b, n, config.state_share, z.device) & ~inverse & has_state,
         chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
         chunk_clock=chunk_clock,
         words=_words(backbone, batch, config),

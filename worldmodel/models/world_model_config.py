@@ -21,6 +21,8 @@ class WorldModelConfig:
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
         action_steps: Euler steps per action chunk or inferred action.
+        execute: actions of a chunk that a policy carries out before its next plan unless told otherwise (all of them,
+            where a chunk has fewer).
     """
 
     height: int = 64
@@ -30,9 +32,12 @@ class WorldModelConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     sampling_steps: int = 4
     action_steps: int = 8
+    execute: int = 8
 
     def __post_init__(self) -> None:
         check_size(self.height, self.width)
+        if self.execute < 1:
+            raise InputError(f"execute: found {self.execute}, wanted at least 1 action")
         downsample, patch = self.tokenizer.downsample, self.backbone.patch
         cell = downsample * patch
         if self.height % cell or self.width % cell:

@@ -25,7 +25,7 @@ class WorldModelConfig(PreTrainedConfig):
     Attributes:
         checkpoint: what training starts from: name of a shipped checkpoint, folder or Hub id.
         embodiment: who acts; the checkpoint's first one unless given.
-        execute: actions of a chunk that are carried out before the next plan; None: half of them.
+        execute: actions of a chunk that are carried out before the next plan; None: as many as the checkpoint says.
         learning_rate: of AdamW.
         camera: key of the pictures, such as ``observation.images.top``; the first one unless given.
         format_version: of ``config.json``; this and what follows is ours.
@@ -56,7 +56,7 @@ class WorldModelConfig(PreTrainedConfig):
             found = self.shape.tokenizer.frames_per_latent
             raise InputError(f"{self.checkpoint}: {found} frames per latent, wanted one for a LeRobot policy")
         chunk = self.shape.backbone.chunk
-        self.execute = max(1, chunk // 2) if self.execute is None else self.execute
+        self.execute = min(self.shape.execute, chunk) if self.execute is None else self.execute
         if not 1 <= self.execute <= chunk:
             raise InputError(f"execute {self.execute}, wanted 1 to {chunk} (the model's chunk)")
 
