@@ -1,14 +1,18 @@
-"""LeRobot's ACT, trained here on a data set that our model learnt from, beside our model in the environment.
+r"""LeRobot's ACT, trained here on data sets that our model learnt from, beside our model in their environments.
 
-    python benchmarks/act.py --data runs/table/data/push --env TablePush-v0 --steps 15000 --output outputs/act
+    python benchmarks/act.py --data runs/table/data/push_shaken runs/table/data/pick_shaken \
+        --env TablePush-v0 PickPlace-v0 --steps 15000 --output outputs/act
 
-`lerobot-train` does the training, ACT has the sizes that LeRobot gives it; its chunk and how much of it is carried out
-are ours, and its backbone starts from nothing, as our model does. ``minutes`` tells how long either side learnt:
-choose ``--steps`` so that they are alike. An unfinished training goes on. Writes ``act.json`` and ACT itself.
+`lerobot-train` does the training, ACT has the sizes that LeRobot gives it; its chunk is ours, ``--execute`` says how
+much of a plan is carried out, and its backbone starts from nothing, as our model does. ``minutes`` tells how long either
+side learnt: choose ``--steps`` so that they are alike. An unfinished training goes on. Writes ``act.json`` and ACT
+itself.
 """
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,10 +35,27 @@ EXECUTE, CHUNK = 8, 16
 MEASURES = ("success_rate", "success_ci95", "mean_score", "ci95", "ms_per_action", "episodes", "seed0")
 
 
+def together(folders: Sequence[Path], output: Path) -> Path:
+    """One data set with the episodes of all; made once."""
+    if len(folders) == 1:
+        return folders[0]
+    if not output.exists():
+        from lerobot.datasets.dataset_tools import merge_datasets  # takes seconds to load
+        from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+        partial = output.with_name(output.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        parts = [LeRobotDataset(f"local/{folder.name}", root=folder) for folder in folders]
+        merge_datasets(parts, f"local/{output.name}", output_dir=partial)
+        partial.rename(output)
+    return output
+
+
 def train(data: Path, output: Path, steps: int, extra: Sequence[str] = ()) -> tuple[Path, float]:
-    """Trains ACT, or goes on; returns its folder, and the minutes that this call took."""
+    """Trains ACT, or goes on; returns its folder, and the minutes that all calls took together."""
     finished = output / "checkpoints" / f"{steps:06d}" / "pretrained_model"
-    begin = time.monotonic()
+    clock = output.with_name("minutes.json")
+    before = json.loads(clock.read_text()) if clock.exists() else 0.0
     last = output / "checkpoints/last/pretrained_model/train_config.json"
     words = [str(Path(sys.executable).with_name("lerobot-train")), f"--steps={steps}", f"--output_dir={output}"]
     if last.exists():
@@ -43,17 +64,24 @@ def train(data: Path, output: Path, steps: int, extra: Sequence[str] = ()) -> tu
         words += [f"--dataset.repo_id=local/{data.name}", f"--dataset.root={data}", "--policy.type=act"]
         words += [f"--policy.chunk_size={CHUNK}", f"--policy.n_action_steps={EXECUTE}", "--wandb.enable=false"]
         words += ["--policy.pretrained_backbone_weights=null", "--policy.push_to_hub=false", "--policy.device=cpu"]
-        words += [f"--save_freq={max(1, steps // 3)}", "--num_workers=1", "--log_freq=200", *extra]
-    if not finished.exists():
-        subprocess.run(words, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    return finished, (time.monotonic() - begin) / 60
+        words += [f"--save_freq={max(1, steps // 6)}", "--num_workers=1", "--log_freq=200", *extra]
+    begin = time.monotonic()
+    try:
+        if not finished.exists():
+            subprocess.run(words, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    finally:
+        minutes = before + (time.monotonic() - begin) / 60
+        clock.write_text(json.dumps(minutes))
+    return finished, minutes
 
 
-def score(policy: str, env_id: str, options: dict[str, Any], episodes: int, max_steps: int) -> dict[str, Any]:
+def score(
+    policy: str, execute: int | None, env_id: str, options: dict[str, Any], episodes: int, max_steps: int
+) -> dict[str, Any]:
     """Plays in the true environment."""
     measures, _ = evaluate_policy(
         lambda: make_env(env_id, **options),
-        batch_maker(policy, EXECUTE),
+        batch_maker(policy, execute),
         episodes=episodes,
         max_steps=max_steps,
         progress=True,
@@ -68,39 +96,53 @@ def parameters(policy: str | Path) -> int:
 
 def show(result: dict[str, Any]) -> None:
     """Prints a table."""
-    table = Table("policy", "minutes of training", "success", "95 %", "mean best score", "ms per action")
+    table = Table("environment", "policy", "minutes of training", "success", "95 %", "mean best score", "ms per action")
     for name, row in {"ours": result["ours"], **result["peers"]}.items():
-        low, high = row["success_ci95"]
-        cells = (f"{row['minutes']:.0f}", f"{row['success_rate']:.2f}", f"{low:.2f} to {high:.2f}")
-        table.add_row(name, *cells, f"{row['mean_score']:.3f}", f"{row['ms_per_action']:.1f}")
+        for env_id, found in row["envs"].items():
+            low, high = found["success_ci95"]
+            cells = (f"{row['minutes']:.0f}", f"{found['success_rate']:.2f}", f"{low:.2f} to {high:.2f}")
+            table.add_row(env_id, name, *cells, f"{found['mean_score']:.3f}", f"{found['ms_per_action']:.1f}")
     Console().print(table)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, type=Path, help="demonstrations, a data set of worldmodel collect")
-    parser.add_argument("--env", required=True, help="the environment they come from")
-    parser.add_argument("--size", type=int, default=64, help="side of its pictures in px")
+    parser.add_argument("--data", required=True, type=Path, nargs="+", help="demonstrations, of worldmodel collect")
+    parser.add_argument("--env", required=True, nargs="+", help="the environments they come from")
+    parser.add_argument("--size", type=int, default=64, help="side of their pictures in px")
     parser.add_argument("--checkpoint", default="table", help="ours")
     parser.add_argument("--steps", type=int, default=15000, help="of ACT's training")
+    parser.add_argument("--execute", type=int, help="actions of a plan that are carried out (each its own number)")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--max-steps", type=int, default=200)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--train", nargs="*", default=[], help="further words for lerobot-train, without dashes")
     args = parser.parse_args(argv)
-    act, minutes = train(args.data, make_folder(args.output) / "act", args.steps, [f"--{word}" for word in args.train])
+    output = make_folder(args.output)
+    words = [f"--{word}" for word in args.train]
+    act, minutes = train(together(args.data, output / "data"), output / "act", args.steps, words)
     learnt = read_json(find(args.checkpoint)).get("training", {}).get("seconds", {})
-    ours = sum(learnt.values()) / 60 if isinstance(learnt, dict) else 0.0
-    env_id, options = full_id(args.env), {"size": args.size}
-    found = [score(str(who), env_id, options, args.episodes, args.max_steps) for who in (args.checkpoint, act)]
+    options, envs = {"size": args.size}, [full_id(name) for name in args.env]
+    ours, theirs = (
+        {env_id: score(who, args.execute, env_id, options, args.episodes, args.max_steps) for env_id in envs}
+        for who in (args.checkpoint, str(act))
+    )
     result = {
-        "ours": {**found[0], "minutes": ours, "parameters": parameters(args.checkpoint)},
-        "peers": {"lerobot act": {**found[1], "minutes": minutes, "steps": args.steps}},
-        "ratio": {"lerobot act": found[1]["success_rate"] / max(1e-9, found[0]["success_rate"])},
+        "ours": {
+            "envs": ours,
+            "minutes": sum(learnt.values()) / 60 if isinstance(learnt, dict) else 0.0,
+            "parameters": parameters(args.checkpoint),
+        },
+        "peers": {"lerobot act": {"envs": theirs, "minutes": minutes, "steps": args.steps}},
+        "ratio": {
+            "lerobot act": {
+                env_id: theirs[env_id]["success_rate"] / max(1e-9, ours[env_id]["success_rate"]) for env_id in envs
+            }
+        },
     }
     show(result)
-    write_json(args.output / "act.json", {"env": env_id, "data": str(args.data), **result})
+    write_json(output / "act.json", {"data": [str(folder) for folder in args.data], **result})
 
 
 if __name__ == "__main__":

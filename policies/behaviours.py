@@ -95,7 +95,7 @@ def batch_maker(name: str, execute: int | None = None) -> MakeBatchPolicy:
 
     Args:
         name: of one policy, not of a mixture.
-        execute: actions that a checkpoint carries out per plan; its own number unless given.
+        execute: actions that a learned policy carries out per plan; its own number unless given.
 
     Raises:
         InputError: see `check_name`; or it cannot be loaded.
@@ -106,7 +106,7 @@ def batch_maker(name: str, execute: int | None = None) -> MakeBatchPolicy:
     if is_lerobot_policy(name):
         from policies.lerobot_policy import BatchLeRobotPolicy
 
-        policy = BatchLeRobotPolicy(name)
+        policy = BatchLeRobotPolicy(name, execute=execute)
 
         def with_task(envs: Sequence[gymnasium.Env]) -> BatchLeRobotPolicy:
             policy.text = getattr(envs[0].unwrapped, "task_description", None) or ""

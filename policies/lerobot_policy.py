@@ -23,17 +23,20 @@ class BatchLeRobotPolicy:
     Args:
         folder: what LeRobot's training saved as ``pretrained_model``.
         text: instruction where observations hold none.
+        execute: actions that are carried out per plan; the policy's own number unless given.
 
     Raises:
-        InputError: LeRobot cannot load it.
+        InputError: LeRobot cannot load it, or it does not plan so many actions.
     """
 
-    def __init__(self, folder: str | Path, text: str | None = None) -> None:
+    def __init__(self, folder: str | Path, text: str | None = None, execute: int | None = None) -> None:
         self.text = text or ""
         path = str(folder)
         try:
             config = PreTrainedConfig.from_pretrained(path)
             config.device = "cpu"
+            if execute is not None:
+                _carry_out(config, execute, path)
             self.policy = get_policy_class(config.type).from_pretrained(path, config=config)
             self._before, self._after = make_pre_post_processors(
                 config, path, preprocessor_overrides={"device_processor": {"device": "cpu"}}
@@ -61,6 +64,15 @@ class BatchLeRobotPolicy:
         batch["task"] = [str(observation.get("text", self.text)) for observation in seen]
         actions = self._after(self.policy.select_action(self._before(batch))).numpy()
         return {number: actions[row] for row, number in enumerate(sorted(self._seen)) if number in observations}
+
+
+def _carry_out(config: Any, execute: int, path: str) -> None:
+    if not hasattr(config, "n_action_steps"):
+        raise InputError(f"{path}: a policy of type {config.type} plans single actions, wanted no number per plan")
+    most = getattr(config, "chunk_size", getattr(config, "horizon", config.n_action_steps))
+    if not 1 <= execute <= most:
+        raise InputError(f"{path}: execute {execute}, wanted 1 to {most} (actions of a plan)")
+    config.n_action_steps = execute
 
 
 def _stacked(observations: Sequence[Observation]) -> dict[str, Any]:

@@ -121,14 +121,28 @@ def test_act_is_trained_and_played_beside_ours(
     monkeypatch.setattr(act.subprocess, "run", in_this_process)
     monkeypatch.setattr(act, "EXECUTE", 4)
     monkeypatch.setattr(act, "CHUNK", 4)
-    words = ["--data", folder / "data", "--env", "PushT-v0", "--size", 32, "--checkpoint", folder / "model"]
+    words = [
+        "--data",
+        folder / "data",
+        folder / "data",
+        "--env",
+        "PushT-v0",
+        "--size",
+        32,
+        "--checkpoint",
+        folder / "model",
+    ]
     words += ["--steps", 1, "--episodes", 1, "--max-steps", STEPS, "--output", tmp_path]
     small = [word.removeprefix("--") for word in SMALL_ACT if "chunk_size" not in word and "n_action" not in word]
     act.main([str(word) for word in (*words, "--train", "batch_size=2", "num_workers=0", *small)])
     found = json.loads((tmp_path / "act.json").read_text())
-    assert found["peers"]["lerobot act"]["steps"] == found["ours"]["episodes"] == 1
+    assert found["peers"]["lerobot act"]["steps"] == 1
+    assert found["ours"]["envs"]["worldmodel/PushT-v0"]["episodes"] == 1
     assert found["ours"]["parameters"] > 0
-    act.main([str(word) for word in words])  # is finished, and not trained again
+    minutes = found["peers"]["lerobot act"]["minutes"]
+    act.main([str(word) for word in (*words, "--execute", 2)])  # is finished, and not trained again
+    again = json.loads((tmp_path / "act.json").read_text())
+    assert minutes < again["peers"]["lerobot act"]["minutes"] < minutes + 0.1
 
 
 def test_a_policy_for_many_thinks_of_each_as_alone(run: Callable[..., None], folder: Path, tmp_path: Path):
@@ -145,6 +159,14 @@ def test_a_policy_for_many_thinks_of_each_as_alone(run: Callable[..., None], fol
     policy.reset([2])
     alone = [policy.act({0: seen[2]})[0] for _ in range(2)]
     np.testing.assert_allclose([actions[2] for actions in together], alone, atol=1e-3)
+
+
+def test_how_much_of_a_plan_is_carried_out_may_be_said(run: Callable[..., None], folder: Path, tmp_path: Path):
+    trained = train(run, folder, tmp_path / "act", "--policy.type=act", *SMALL_ACT)
+    config: Any = BatchLeRobotPolicy(trained, execute=1).policy.config
+    assert config.n_action_steps == 1
+    with pytest.raises(InputError, match=f"execute 99, wanted 1 to {config.chunk_size}"):
+        BatchLeRobotPolicy(trained, execute=99)
 
 
 def test_what_lerobot_cannot_load_is_told(folder: Path, tmp_path: Path):
