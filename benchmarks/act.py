@@ -4,8 +4,8 @@ r"""LeRobot's ACT, trained here on data sets that our model learnt from, beside 
         --env TablePush-v0 PickPlace-v0 --steps 15000 --output outputs/act
 
 `lerobot-train` does the training, ACT has the sizes that LeRobot gives it; its chunk is ours, ``--execute`` says how
-much of a plan is carried out, and its backbone starts from nothing, as our model does. ``minutes`` tells how long either
-side learnt: choose ``--steps`` so that they are alike. An unfinished training goes on. Writes ``act.json`` and ACT
+much of a plan is carried out, and its backbone starts from nothing, as our model does. ``minutes`` tells how long each
+learnt: choose ``--steps`` so that they are alike. An unfinished training goes on. Writes ``act.json`` and ACT
 itself.
 """
 
