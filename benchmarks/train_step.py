@@ -4,7 +4,8 @@
 
 Counts the multiply-adds of all matrix products of one step (torch's flop counter, eager), and times step, a large
 matrix product and the loader in turn, so that a drifting machine speed falls on all. ``loader_share`` is the loader's
-time over the step's: below 1 it never starves the step, even without a worker of its own.
+time over the step's: below 1 it never starves the step, even without a worker of its own. ``bfloat16_times`` is how
+many times as fast a step is with products in bfloat16 (``precision: bfloat16`` of a stage).
 """
 
 import argparse
@@ -28,6 +29,7 @@ from worldmodel.data.embodiments import PUSHT
 from worldmodel.data.windows import WindowSampler
 from worldmodel.models.objective import act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.precision import PRECISIONS, reduced
 from worldmodel.models.world_model import WorldModel
 from worldmodel.output import make_folder, write_json
 from worldmodel.types import Batch, EmbodimentSpec, Episode
@@ -130,23 +132,30 @@ def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
     with FlopCounterMode(display=False) as counter:
         losses[1]().backward()
     flops.append(counter.get_total_flops())
-    run = [torch.compile(loss, dynamic=False) for loss in losses] if compiled else losses
+    run = {
+        (kind, precision): torch.compile(loss, dynamic=False) if compiled else loss
+        for precision in PRECISIONS
+        for kind, loss in enumerate(losses)
+    }
 
-    def step(kind: int) -> None:
-        run[kind]().backward()
+    def step(kind: int, precision: str = "float32") -> None:
+        with reduced(precision, torch.device("cpu")):
+            loss = run[kind, precision]()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.backbone.parameters(), stage.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
 
     a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     for _ in range(2):
-        step(0)
-        step(1)
+        for which in run:
+            step(*which)
     with tempfile.TemporaryDirectory() as folder:
         source = Noise(40, 100, model.config.height, model.config.width)
         recordings = load_recordings("noise", source, Path(folder), model.config.height, model.config.width)
         encode_recordings(recordings, model.tokenizer.eval(), Path(folder))
         calls = (lambda: a @ b, lambda: step(0), lambda: step(1), *loaders(model, stage, recordings))
+        calls += (lambda: step(0, "bfloat16"), lambda: step(1, "bfloat16"))
         times = np.array([[seconds(call) for call in calls] for _ in range(repeats)])
     rate = 2 * SIDE**3 / times[:, 0] / 1e9
     steps = [flop / times[:, kind + 1] / 1e9 for kind, flop in enumerate(flops)]
@@ -158,6 +167,8 @@ def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
         "act_step_ratio": statistics.median(steps[1] / rate),
         "dream_steps_per_s": 1 / statistics.median(times[:, 1]),
         "act_steps_per_s": 1 / statistics.median(times[:, 2]),
+        "dream_bfloat16_times": statistics.median(times[:, 1] / times[:, 5]),
+        "act_bfloat16_times": statistics.median(times[:, 2] / times[:, 6]),
         "dream_loader_share": statistics.median(times[:, 3] / times[:, 1]),
         "act_loader_share": statistics.median(times[:, 4] / times[:, 2]),
         "threads": torch.get_num_threads(),
