@@ -47,8 +47,9 @@ class Stage(lightning.LightningModule):
         self.average = copy.deepcopy(network).eval().requires_grad_(False) if config.ema else network
 
     def configure_optimizers(self) -> dict[str, Any]:
+        config = self.config
         optimizer = build_optimizer(
-            self.network, self.config.optimizer, self.config.learning_rate, self.config.weight_decay
+            self.network, config.optimizer, config.learning_rate, config.weight_decay, config.precision
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

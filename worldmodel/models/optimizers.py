@@ -6,8 +6,13 @@ import torch
 from torch import Tensor, nn
 
 
-def build_optimizer(network: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Makes the optimiser called ``name`` ("adamw" or "muon"); gains, biases and embeddings get no weight decay."""
+def build_optimizer(
+    network: nn.Module, name: str, learning_rate: float, weight_decay: float, precision: str = "float32"
+) -> torch.optim.Optimizer:
+    """Makes the optimiser called ``name`` ("adamw" or "muon"); gains, biases and embeddings get no weight decay.
+
+    ``precision`` is that of Muon's products, see `worldmodel.models.precision`.
+    """
     matrices = hidden_matrices(network)
     muon = {id(p) for p in matrices} if name == "muon" else set()
     rest = [p for p in network.parameters() if id(p) not in muon]
@@ -17,7 +22,7 @@ def build_optimizer(network: nn.Module, name: str, learning_rate: float, weight_
     ]
     if not muon:
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), fused=True)
-    return MuonAdamW(matrices, groups, learning_rate, weight_decay)
+    return MuonAdamW(matrices, groups, learning_rate, weight_decay, dtype=getattr(torch, precision))
 
 
 def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
@@ -30,7 +35,7 @@ def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
 class MuonAdamW(torch.optim.AdamW):
     """AdamW whose last group is stepped by Muon: momentum made orthogonal by a Newton-Schulz iteration.
 
-    Everything stays in float32: on CPUs without fast bfloat16 this is several times faster than torch.optim.Muon.
+    In float32 unless told otherwise: on CPUs without fast bfloat16 this is several times faster than torch.optim.Muon.
     A convolution's kernel counts as the matrix (out, in * height * width).
     Source: Jordan et al. 2024, "Muon"; scale 0.2 sqrt(max side) after Liu et al. 2025, "Muon is scalable", equation 4.
 
@@ -40,6 +45,7 @@ class MuonAdamW(torch.optim.AdamW):
         learning_rate: of both.
         weight_decay: of the matrices.
         momentum: of Muon.
+        dtype: of the iteration's products.
     """
 
     def __init__(
@@ -49,10 +55,11 @@ class MuonAdamW(torch.optim.AdamW):
         learning_rate: float,
         weight_decay: float,
         momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(groups, lr=learning_rate, betas=(0.9, 0.99), fused=True)
         self.add_param_group({"params": matrices, "weight_decay": weight_decay})
-        self.momentum = momentum
+        self.momentum, self.dtype = momentum, dtype
 
     def __setstate__(self, state: dict) -> None:
         """As AdamW does, which expects a count of steps for each of its parameters: Muon's have none."""
@@ -86,10 +93,10 @@ class MuonAdamW(torch.optim.AdamW):
             update = parameter.grad.lerp(state["momentum"], self.momentum)
             by_shape.setdefault(parameter.shape, []).append((parameter, update))
         for shape, pairs in by_shape.items():
-            updates = orthogonalise(torch.stack([update.flatten(1) for _, update in pairs]))
+            updates = orthogonalise(torch.stack([update.flatten(1) for _, update in pairs]).to(self.dtype))
             scale = group["lr"] * 0.2 * max(updates.shape[1:]) ** 0.5
             for (parameter, _), update in zip(pairs, updates, strict=True):
-                parameter.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(update.view(shape), alpha=-scale)
+                parameter.mul_(1.0 - group["lr"] * group["weight_decay"]).add_(update.reshape(shape), alpha=-scale)
 
 
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
