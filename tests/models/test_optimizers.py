@@ -47,6 +47,22 @@ def test_a_kernel_is_stepped_as_a_matrix():
     assert (results[0] - start).abs().max() > 1e-3
 
 
+def test_products_in_bfloat16_step_about_as_far():
+    torch.manual_seed(0)
+    network = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(60, 24)])})
+    start = network["layers"][0].weight.detach().clone()
+    gradient, steps = torch.randn(24, 60), []
+    for precision in ("float32", "bfloat16"):
+        other = copy.deepcopy(network)
+        optimizer = build_optimizer(other, "muon", 0.01, 0.0, precision)
+        other["layers"][0].weight.grad = gradient.clone()
+        optimizer.step()
+        assert other["layers"][0].weight.dtype == torch.float32
+        steps.append((other["layers"][0].weight.detach() - start).flatten())
+    assert torch.nn.functional.cosine_similarity(*steps, dim=0) > 0.999
+    assert not torch.equal(*steps)
+
+
 def test_a_state_that_was_saved_goes_on_alike():
     def three_steps(stop: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
