@@ -175,7 +175,7 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         self._page = Page(self._browser, self._url, self.height, self.width, seed % 2**32)
         self.task_description = _readable(self._page.evaluate(BEGIN.replace("SEED", str(seed))))
         self._hands = Hands(self.height, self.width)
-        self._page.dispatch(self._hands.move(x, y))
+        self._page.dispatch(self._hands.move(float(x), float(y)))
         self._picture = self._page.look()
 
     def _act(self, page: Page, action: np.ndarray) -> tuple[bool, float]:

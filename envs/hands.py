@@ -61,7 +61,7 @@ class Hands:
         if typed := KEYS[int(np.clip(np.rint(key), 0, len(KEYS) - 1))]:
             events += [_key(event) for event in key_events(typed, held)]
         notches = np.clip((right, -up), -MAX_NOTCHES, MAX_NOTCHES)
-        return events, (round(NOTCH_PX * notches[0]), round(NOTCH_PX * notches[1]))
+        return events, (round(NOTCH_PX * float(notches[0])), round(NOTCH_PX * float(notches[1])))
 
     def _press(self, name: str) -> Event:
         button, x, y, tick, clicks = self._pressed

@@ -96,6 +96,7 @@
     *, *::before, *::after { animation-duration: 0s !important; animation-delay: 0s !important; transition: none !important;
       scroll-behavior: auto !important; caret-animation: manual !important; }
     select:not([multiple]):not([size]), ::picker(select) { appearance: base-select !important; }
+    select, option { min-block-size: 0 !important; padding-block: 2px !important; }
     ::-webkit-calendar-picker-indicator { display: none !important; }
     #reward-display, #click-canvas, #sync-task-cover { display: none !important; }
   `);
