@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 from worldmodel.types import InputError
@@ -71,6 +70,10 @@ QUIET = (
 
 class BrowserError(RuntimeError):
     """The browser hangs, has crashed, or refuses a command."""
+
+
+class RefusedError(BrowserError):
+    """The browser is there, and refuses a command."""
 
 
 def find_binary(where: str) -> str:
@@ -141,18 +144,18 @@ class Chromium:
             self._read(end)
         answer = self._answers.pop(number)
         if "error" in answer:
-            raise BrowserError(str(answer["error"].get("message")))
+            raise RefusedError(str(answer["error"].get("message")))
         return answer["result"]
 
     def call(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
         """Sends a command and returns its answer, see `wait`."""
         return self.wait(self.post(method, session, **parameters))
 
-    def answered(self, numbers: Sequence[int]) -> bool:
-        """Whether all of these commands were answered; reads what has come, without waiting."""
+    def answered(self, number: int) -> bool:
+        """Whether a command was answered; reads what has come, without waiting."""
         while select.select([self.process.stdout], [], [], 0)[0]:
             self._read(time.monotonic() + POLL_S)
-        return all(number in self._answers for number in numbers)
+        return number in self._answers
 
     def take_events(self) -> list[dict[str, Any]]:
         """Returns what the browser told without being asked, since the last time."""

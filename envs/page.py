@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from envs.chromium import BrowserError, Chromium
+from envs.chromium import BrowserError, Chromium, RefusedError
 from worldmodel.types import InputError
 
 SCRIPT = (Path(__file__).parent / "assets/page.js").read_text()
@@ -72,7 +73,7 @@ class Page:
         return answer["result"].get("value")
 
     def dispatch(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Lets mouse and keyboard act, and waits until the page has dealt with it; no time passes.
+        """Lets mouse and keyboard act in this order, and waits until the page has dealt with it; no time passes.
 
         Args:
             events: commands, such as ``"Input.dispatchMouseEvent"``, with their parameters.
@@ -80,20 +81,13 @@ class Page:
         Raises:
             BrowserError: the page does not deal with them.
         """
-        numbers = [self._post(method, **parameters) for method, parameters in events]
-        end = time.monotonic() + self._browser.timeout_s
-        while True:  # some events wait for a frame; frames more or less change nothing, as no time passes
-            self.draw()
-            if self._browser.answered(numbers):
-                break
-            if time.monotonic() > end:
-                raise BrowserError("the page does not deal with mouse and keyboard")
-        for number in numbers:
+        for method, parameters in events:
+            number = self._post(method, **parameters)
+            if method == "Input.dispatchMouseEvent":
+                self._draw_until_answered(number)
             self._browser.wait(number)
-        told = self._post("Runtime.evaluate", expression="0")  # a navigation is told of before this is answered
+            self._settle()
         self.draw()  # what is below the pointer may have changed: the page hears of that at the next frame
-        self._browser.wait(told)
-        self._wait_until_loaded()
 
     def advance(self, milliseconds: float, expression: str) -> Any:
         """Lets time pass: timers ring and animation frames are called, in their order.
@@ -101,8 +95,13 @@ class Page:
         Returns:
             The value of a JavaScript expression after that.
         """
-        value = self.evaluate(f"Promise.resolve(window.__advance?.({json.dumps(milliseconds)})).then(() => {expression})")
-        self._wait_until_loaded()
+        advancing = f"Promise.resolve(window.__advance?.({json.dumps(milliseconds)})).then(() => {expression})"
+        try:
+            value = self.evaluate(advancing)
+        except RefusedError:  # the page went elsewhere
+            self._wait_until_loaded()
+            value = self.evaluate(expression)
+        self._settle()
         self.draw()  # as above
         return value
 
@@ -124,6 +123,21 @@ class Page:
             self._browser.call("Target.disposeBrowserContext", browserContextId=self._context)
         except BrowserError:
             self._browser.close()
+
+    def _settle(self) -> None:
+        """Lets the page do what an event leaves for later, which the next event would overtake, and load others."""
+        with suppress(RefusedError):  # the page went elsewhere
+            self._call("Runtime.evaluate", expression="window.__settle?.()", awaitPromise=True)
+        self._wait_until_loaded()
+
+    def _draw_until_answered(self, number: int) -> None:
+        """Makes frames, which the mouse waits for: more or less of them change nothing, as no time passes."""
+        end = time.monotonic() + self._browser.timeout_s
+        self.draw()
+        while not self._browser.answered(number):
+            if time.monotonic() > end:
+                raise BrowserError("the page does not deal with the mouse")
+            self.draw()
 
     def _wait_until_loaded(self, loader: str = "") -> None:
         """Waits for frames that load something, or until the document of a loader is there."""

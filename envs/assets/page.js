@@ -2,6 +2,7 @@
 // moves by itself, opens a window of its own, or waits for a person. SEED is put in where this is sent.
 (() => {
   "use strict";
+  const later = window.setTimeout.bind(window);
   const start = Date.UTC(2020, 0, 1, 12), RealDate = Date, frameMs = 1000 / 60, mostCalls = 10000;
   let now = 0, lastId = 0, timers = new Map(), frames = new Map();
 
@@ -47,6 +48,8 @@
   };
   const define = (object, name, value) => Object.defineProperty(object, name, { value, writable: true, configurable: true });
   Object.defineProperty(window, "__advance", { value: advance });
+  // Ends when the browser has done what it had put off, such as to tell that a selection has changed.
+  Object.defineProperty(window, "__settle", { value: () => new Promise((done) => later(done, 0)) });
   define(window, "setTimeout", (run, delay, ...args) => add(run, delay, args, false));
   define(window, "setInterval", (run, delay, ...args) => add(run, delay, args, true));
   define(window, "clearTimeout", (id) => { timers.delete(id); });
@@ -89,6 +92,9 @@
     define(window, name, () => answer);
   for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
   window.addEventListener("dragstart", (event) => event.preventDefault(), true);
+  // Under Linux the middle button pastes what is selected anywhere, whenever that has been copied.
+  window.addEventListener("mouseup", (event) => { if (event.button === 1) event.preventDefault(); }, true);
+  window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
 
   // Nothing moves by itself; lists of choices unfold within the page, where a picture shows them.
   const style = new CSSStyleSheet();
