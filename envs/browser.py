@@ -48,11 +48,12 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
     second count as a double click. Reward: MiniWoB's own without its discount for time, in [-1, 1], when the episode
     ends; 0 before. ``info``: ``is_success`` (it was above 0), and ``crashed``.
 
-    A step is 0.1 s of the page's own time, which passes in steps only: the same seed and actions give the same pictures
-    in any browser of the same version, on a machine with the same fonts. MiniWoB's own limits of time are off. A browser
-    that hangs or crashes ends the episode (``truncated``, ``info["crashed"]``), and the next one gets another. There is
-    no network but this machine's own loopback; windows, dialogs and downloads do not open; drag and drop works as far as
-    a page does it by mouse events, not by those of HTML's ``draggable``; the wheel's events come from a script.
+    A step is 0.1 s of the page's own time, which passes in steps only: the same seed and actions give the same
+    pictures in any browser of the same version, on a machine with the same fonts. MiniWoB's own limits of time are off.
+    A browser that hangs or crashes ends the episode (``truncated``, ``info["crashed"]``), and the next one gets
+    another. There is no network but this machine's own loopback; windows, dialogs and downloads do not open; drag and
+    drop works as far as a page does it by mouse events, not by those of HTML's ``draggable``; the wheel's events come
+    from a script; the middle button does not paste.
 
     A page that is not MiniWoB's may end its episode in the same way, by ``WOB_DONE_GLOBAL = true`` and
     ``WOB_RAW_REWARD_GLOBAL``; its instruction is its title.

@@ -153,7 +153,7 @@ class Chromium:
 
     def answered(self, number: int) -> bool:
         """Whether a command was answered; reads what has come, without waiting."""
-        while select.select([self.process.stdout], [], [], 0)[0]:
+        while self._has_more(0.0):
             self._read(time.monotonic() + POLL_S)
         return number in self._answers
 
@@ -171,15 +171,22 @@ class Chromium:
         assert self.process.stdin is not None
         return self.process.stdin.fileno()
 
+    @property
+    def _pipe_out(self) -> int:
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    def _has_more(self, seconds: float) -> bool:
+        return bool(select.select([self._pipe_out], [], [], seconds)[0])
+
     def _read(self, end: float) -> None:
         """Takes in what the browser says next, until a time."""
-        assert self.process.stdout is not None
-        while not select.select([self.process.stdout], [], [], POLL_S)[0]:
+        while not self._has_more(POLL_S):
             if self.process.poll() is not None:
                 raise BrowserError("the browser ended")
             if time.monotonic() > end:
                 raise BrowserError("the browser does not answer")
-        if not (got := os.read(self.process.stdout.fileno(), LONGEST_READ)):
+        if not (got := os.read(self._pipe_out, LONGEST_READ)):
             raise BrowserError("the browser ended")
         *messages, self._unread = (self._unread + got).split(b"\0")
         for message in map(json.loads, messages):

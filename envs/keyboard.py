@@ -7,7 +7,11 @@ from worldmodel.data.screen import MODIFIERS
 BITS = {"alt": 1, "ctrl": 2, "shift": 8}
 _SHIFTED = dict(zip("1234567890-=[]\\;',./`", '!@#$%^&*()_+{}|:"<>?~', strict=True))
 _UNSHIFTED = {above: below for below, above in _SHIFTED.items()}
-_MODIFIERS = {"shift": ("Shift", "ShiftLeft", 16), "ctrl": ("Control", "ControlLeft", 17), "alt": ("Alt", "AltLeft", 18)}
+_MODIFIERS = {
+    "shift": ("Shift", "ShiftLeft", 16),
+    "ctrl": ("Control", "ControlLeft", 17),
+    "alt": ("Alt", "AltLeft", 18),
+}
 _PLACES = {  # key: its place on the keyboard, and the code that Windows has for it
     "Enter": ("Enter", 13),
     "Backspace": ("Backspace", 8),
@@ -66,7 +70,8 @@ def key_events(key: str, held: frozenset[str]) -> list[dict[str, Any]]:
         key = _SHIFTED.get(key, key.upper())
     below = _UNSHIFTED.get(key, key.lower() if len(key) == 1 else key)
     bits = modifier_bits(held) | (BITS["shift"] if len(key) == 1 and below != key else 0)
-    code, number = _PLACES.get(below) or (f"Digit{below}" if below.isdigit() else f"Key{below.upper()}", ord(below.upper()))
+    kind = "Digit" if below.isdigit() else "Key"
+    code, number = _PLACES.get(below) or (f"{kind}{below.upper()}", ord(below.upper()))
     text = "\r" if key == "Enter" else key if len(key) == 1 else ""
     if not text or held & {"ctrl", "alt"}:
         return [_event(kind, key, code, number, bits) for kind in ("rawKeyDown", "keyUp")]

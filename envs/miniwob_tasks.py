@@ -27,17 +27,14 @@ def find_page(task: str, where: str) -> str:
     Raises:
         InputError: no such task or file, an address elsewhere, or MiniWoB++ is not installed.
     """
-    if not isinstance(task, str):
-        raise InputError(f"{where}: task {task!r}, wanted text such as 'click-test'")
     if "://" in task:
         return _check_address(task, where)
-    folder = _pages(where)
-    known = sorted(path.stem for path in folder.glob("*.html"))
+    known = task_names(where)
     if task not in known:
         near = get_close_matches(task, known, SHOWN, cutoff=0.3) or known[:SHOWN]
         wanted = f"wanted one of MiniWoB++'s {len(known)}, such as {', '.join(near)}; or file:// or http://localhost"
         raise InputError(f"{where}: task {task!r} is unknown, {wanted}")
-    return (folder / f"{task}.html").as_uri()
+    return (_pages(where) / f"{task}.html").as_uri()
 
 
 def task_names(where: str) -> list[str]:
@@ -68,5 +65,5 @@ def _check_address(task: str, where: str) -> str:
         if not Path(unquote(parts.path)).is_file():
             raise InputError(f"{where}: task {task!r}: no such file, wanted an HTML file")
     elif parts.scheme not in ("http", "https") or host not in LOOPBACK:
-        raise InputError(f"{where}: task {task!r} is elsewhere, wanted file:// or http://localhost: there is no network")
+        raise InputError(f"{where}: task {task!r} is elsewhere, wanted file:// or http://localhost")
     return task

@@ -112,9 +112,9 @@ class Page:
     def look(self) -> UInt8[np.ndarray, "h w 3"]:
         """Makes a frame, and returns it as a picture."""
         data = self._call("HeadlessExperimental.beginFrame", screenshot=PICTURE).get("screenshotData")
-        if data is None:
+        picture = data and cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
             raise BrowserError("the browser shows no picture")
-        picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     def close(self) -> None:

@@ -47,14 +47,21 @@ def type_text(env: Any, text: str) -> None:
         env.step(action((5, 200), sign))
 
 
-def processes(word: str) -> dict[int, str]:
-    """Command lines, by number, of processes that were told a word."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
+def processes(folder: Path, seen: dict[Path, set[str]] = {}) -> dict[int, str]:  # noqa: B006  (meant to be kept)
+    """Command lines, by number, of the browsers whose ``TMPDIR`` a folder is, and of what belongs to them.
+
+    Chromium's children overwrite what they inherit; they are found by the session of the browser, once that was seen.
+    """
+    sessions, lines, own = seen.setdefault(folder, set()), {}, str(os.getsid(0))
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it ended
+            session = (process / "stat").read_text().rpartition(")")[2].split()[3]
+            given = (process / "environ").read_bytes().split(b"\0")
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it ended, or is not ours
             continue
-        if word in line and int(folder.name) != os.getpid():
-            found[int(folder.name)] = line
-    return found
+        if session != own and line:  # none: it ended, and nobody has asked how
+            lines[int(process.name)] = (session, line)
+            if f"TMPDIR={folder}".encode() in given:
+                sessions.add(session)
+    return {number: line for number, (session, line) in lines.items() if session in sessions}

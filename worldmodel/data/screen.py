@@ -3,8 +3,8 @@
     pointer_x, pointer_y    where the pointer is put, px from the top left corner (a point of the picture)
     left, right, middle     whether the button is down (binary); a click is a tick with 1 and then one with 0
     scroll_x, scroll_y      notches of the wheel, to the right and up
-    key                     the key that is typed (pressed and released) in this tick: an index into `KEYS` (categorical),
-                            0 for none
+    key                     the key that is typed (pressed and released) in this tick: an index into `KEYS`
+                            (categorical), 0 for none
     shift, ctrl, alt        whether the key is down (binary)
 
 `KEYS` names characters, not places on a keyboard: ``"A"`` needs no ``shift``. With ``shift`` down, a key types what it
