@@ -1,4 +1,4 @@
-"""Steps a second of ``Browser-v0`` with a picture each, beside MiniWoB++'s own environment, and long runs of many tasks.
+"""Steps a second of ``Browser-v0``, each with a picture, beside MiniWoB++'s own environment, and long runs of tasks.
 
     python benchmarks/browser.py --output outputs/browser.json
     python benchmarks/browser.py --tasks 40 --steps 300 --output outputs/browser.json
