@@ -9,6 +9,7 @@ from tests.models import tiny
 from worldmodel.config import StageConfig
 from worldmodel.models import self_forcing
 from worldmodel.models.objective import ObjectiveConfig, dream_loss
+from worldmodel.models.precision import PRECISIONS, reduced
 from worldmodel.models.sampling import Rollout
 from worldmodel.models.self_forcing import dreamed_past, part
 from worldmodel.stages import BackboneStage
@@ -28,6 +29,15 @@ def test_the_past_is_a_rollout_and_the_beginning_is_real(monkeypatch: pytest.Mon
     torch.testing.assert_close(past[:, 0], batch.latents[:, 0], atol=0, rtol=0)
     for frame in range(1, 6):
         torch.testing.assert_close(past[:, frame], rollout.dream(batch.actions[:, frame - 1], 1).detach())
+
+
+def test_the_past_is_dreamed_in_full_precision_whatever_the_stage_has() -> None:
+    network, batch, pasts = tiny.backbone(), tiny.batch(), []
+    for precision in PRECISIONS:
+        torch.manual_seed(3)
+        with reduced(precision, torch.device("cpu")):
+            pasts.append(dreamed_past(network, batch, 0.05))
+    torch.testing.assert_close(*pasts, atol=1e-4, rtol=1e-4)
 
 
 def test_who_did_what_nobody_knows_is_not_dreamed() -> None:

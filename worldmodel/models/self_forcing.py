@@ -20,7 +20,15 @@ MOST_REAL = 3  # frames that a dream begins with
 
 @torch.no_grad()
 def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
-    """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame."""
+    """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame.
+
+    Dreamed in float32, as it will be, whatever the precision around.
+    """
+    with torch.autocast(batch.actions.device.type, enabled=False):
+        return _dreamed_past(backbone, batch, skip_variance)
+
+
+def _dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
     z = batch.latents
     assert z is not None
     t = z.shape[1]
