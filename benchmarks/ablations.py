@@ -28,7 +28,7 @@ from worldmodel.recipe import build_model, open_recordings, train_stage
 
 # Every trial starts from these; a quarter of its steps trains on acting.
 BASE = (
-    "--model.objective.own_history 0 --stages.midtrain.steps 300 --stages.midtrain.act_every 4 "
+    "--model.objective.own_history 0 --stages.midtrain.steps 300 --stages.midtrain.act_share 0.25 "
     "--stages.midtrain.ema 0.99 --stages.midtrain.validate_every 300 --stages.midtrain.save_every 100 "
     "--stages.pretrain.steps 600 --stages.pretrain.validate_every 600 --stages.pretrain.ema 0.99"
 )

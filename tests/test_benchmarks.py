@@ -160,7 +160,7 @@ def run(tmp_path_factory):
 
 
 def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(run, tmp_path, monkeypatch, capsys):
-    short = ["--stages.midtrain.steps", "2", "--stages.tokenizer.steps", "2", "--stages.midtrain.act_every", "2"]
+    short = ["--stages.midtrain.steps", "2", "--stages.tokenizer.steps", "2", "--stages.midtrain.act_share", "0.5"]
     only = ["--only", "tokenizer_8x", "--windows", "2", "--output", str(tmp_path / "trials")]
     words = ["--config", "configs/tiny.yaml", "--run", str(run), *only, *OVERRIDES, *short]
     monkeypatch.setattr(sys, "argv", ["ablations", *words])

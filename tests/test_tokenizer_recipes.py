@@ -38,7 +38,7 @@ model:
   sampling_steps: 1
 stages:
   pretrain: {{steps: 1, batch: 2, window: 3, compile: false}}
-  midtrain: {{steps: 2, batch: 2, window: 3, compile: false, act_every: 2}}
+  midtrain: {{steps: 2, batch: 2, window: 3, compile: false, act_share: 0.5}}
 """
 
 

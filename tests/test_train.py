@@ -40,7 +40,7 @@ stages:
      decoder_share: 0.25}}
   pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
   midtrain:
-    {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_every: 2,
+    {{steps: 12, batch: 4, window: 4, compile: false, validate_every: 6, save_every: 4, warmup: 2, act_share: 0.5,
      act_window: 2, act_augment: {{share: 0.5}}}}
 """
 
@@ -167,6 +167,17 @@ def test_one_stage_at_a_time(recipe, tmp_path):
     with pytest.raises(InputError, match="--stage: found 'finetune'"):
         run_recipe(config, no_collect, no_evaluation, only="finetune")
     assert run_recipe(config, no_collect, no_evaluation, only="tokenizer") == tmp_path / "run/tokenizer/checkpoint"
+
+
+def test_how_weights_are_used_may_change_when_they_are_trained(recipe, tmp_path):
+    path = str(recipe())
+    run_recipe(load_config(path), no_collect, no_evaluation)
+    trained = weights(tmp_path / "run")
+    words = ["--model.execute", "2", "--model.action_steps", "3", "--model.sampling_steps", "5"]
+    run_recipe(load_config(path, words), no_collect, no_evaluation)
+    again = json.loads((tmp_path / "run/checkpoint/config.json").read_text())["model"]
+    assert (again["execute"], again["action_steps"], again["sampling_steps"]) == (2, 3, 5)
+    assert all(np.array_equal(value, trained[name]) for name, value in weights(tmp_path / "run").items())
 
 
 def test_a_folder_of_another_configuration_is_refused(recipe):

@@ -96,7 +96,7 @@ class StageConfig:
         optimizer: "adamw" or "muon" (matrices inside the transformer by Muon, the rest by AdamW).
         ema: decay of the averaged weights that are saved and used; 0 turns averaging off.
         clip_norm: largest norm of the gradient.
-        act_every: every so many-th step trains on acting (inverse dynamics and policy); 0 never.
+        act_share: share of the steps that train on acting (inverse dynamics and policy), spread evenly.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
         act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``. Of a model
@@ -127,7 +127,7 @@ class StageConfig:
     optimizer: str = "adamw"
     ema: float = 0.998
     clip_norm: float = 1.0
-    act_every: int = 0
+    act_share: float = 0.0
     mixture: dict[str, float] = field(default_factory=dict)
     act_mixture: dict[str, float] = field(default_factory=dict)
     act_window: int = 0
@@ -150,6 +150,8 @@ class StageConfig:
                 raise InputError(f"{name}: found {getattr(self, name)}, wanted at least 1")
         if not 0.0 <= self.decoder_share < 1.0:
             raise InputError(f"decoder_share: found {self.decoder_share}, wanted a share from 0 to below 1")
+        if not 0.0 <= self.act_share <= 1.0:
+            raise InputError(f"act_share: found {self.act_share}, wanted a share from 0 to 1")
         if self.workers < 0:
             raise InputError(f"workers: found {self.workers}, wanted at least 0")
         if self.window < 2:

@@ -181,7 +181,7 @@ def train_stage(
         known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
         module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
         validate = ValidateDreams(model, recordings, held, actions_known=known)
-        acts = {"act_sampler": samplers[1], "act_every": stage.act_every, "act_size": _act_size(model, stage)}
+        acts = {"act_sampler": samplers[1], "act_share": stage.act_share, "act_size": _act_size(model, stage)}
         stream = Stream(samplers[0], config.seed, stage.batch, **acts)
         frames = stage.batch * stage.window * model.frames_per_latent
         fit(module, stream, validate, config, folder, name, frames)
@@ -235,7 +235,8 @@ def _key(config: RecipeConfig, name: str) -> str:
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     model = as_dict(config.model)
     # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
-    del model["execute"]
+    for setting in ("sampling_steps", "action_steps", "execute"):  # how weights are used, not what they are
+        del model[setting]
     model["tokenizer"] = {k: v for k, v in model["tokenizer"].items() if k not in ("frames_per_latent", "architecture")}
     from_elsewhere = [] if config.tokenizer is None else [config.tokenizer]
     return key_of(model, [as_dict(stage) for stage in stages], datasets, config.seed, config.init, *from_elsewhere)

@@ -121,7 +121,7 @@ class TokenizerStage(Stage):
 
 
 class BackboneStage(Stage):
-    """Trains the backbone on latents: dream batches, and act batches every ``act_every`` steps.
+    """Trains the backbone on latents: dream batches, and act batches in a share ``act_share`` of the steps.
 
     Args:
         model: its backbone is trained, its tokenizer only serves validation and augmentation.
@@ -170,7 +170,7 @@ class BackboneStage(Stage):
         return part(batch, first, self.config.window)
 
     def loss(self, step: int, content: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        acting = self.actions_known and is_act_step(step, self.config.act_every)
+        acting = self.actions_known and is_act_step(step, self.config.act_share)
         if acting and self.config.act_augment.share:
             with torch.no_grad():
                 content = augment(content, self.config.act_augment, self._bodies, self._encode)

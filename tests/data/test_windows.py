@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from tests.dot_world import DOT, DotSource
 from worldmodel.data.cache import encode_recordings, load_recordings
-from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
+from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, is_act_step, labelled, split
 from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import InputError
 
@@ -69,13 +69,21 @@ def test_a_batch_depends_on_seed_and_step_only(recordings):
 def test_acting_steps_draw_from_their_own_mixture(recordings):
     ours, others = sampler(recordings, episodes=(0,)), sampler(recordings, episodes=(2,))
     others.imitate = [False]
-    stream = Stream(ours, seed=1, size=3, act_sampler=others, act_every=3, act_size=3)
+    stream = Stream(ours, seed=1, size=3, act_sampler=others, act_share=1 / 3, act_size=3)
     imitated = [batch.imitate.all().item() for _, (_, batch) in zip(range(6), stream, strict=False)]
     assert imitated == [True, True, False, True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("share", "steps"), [(0.0, []), (1 / 3, [2, 5, 8, 11]), (0.5, [1, 3, 5, 7, 9, 11]), (1.0, [*range(12)])]
+)
+def test_acting_steps_are_spread_evenly(share, steps):
+    assert [step for step in range(12) if is_act_step(step, share)] == steps
+    assert sum(is_act_step(step, 0.7) for step in range(1000)) == 700
+
+
 def test_acting_batches_have_a_size_of_their_own(recordings):
-    acts = {"act_sampler": sampler(recordings, window=2), "act_every": 2, "act_size": 6}
+    acts = {"act_sampler": sampler(recordings, window=2), "act_share": 0.5, "act_size": 6}
     stream = Stream(sampler(recordings), seed=1, size=3, **acts)
     shapes = [tuple(batch.latents.shape[:2]) for _, (_, batch) in zip(range(2), stream, strict=False)]
     assert shapes == [(3, 4), (6, 2)]
@@ -138,7 +146,9 @@ def test_every_window_comes_once_per_epoch_on_any_number_of_ranks(recordings, ra
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_processes_gives_the_same_batches(recordings, workers):
     streams = [
-        Stream(sampler(recordings), 1, 3, start=5, act_sampler=sampler(recordings, window=2), act_every=3, act_size=6)
+        Stream(
+            sampler(recordings), 1, 3, start=5, act_sampler=sampler(recordings, window=2), act_share=1 / 3, act_size=6
+        )
         for _ in range(2)
     ]
     alone, together = batches_of(streams[0], 7), batches_of(streams[1], 7, workers)
@@ -156,7 +166,7 @@ def test_a_resumed_stream_goes_on_in_the_middle_of_an_epoch(recordings):
 
 
 def test_acting_and_dreaming_windows_have_epochs_of_their_own(recordings):
-    stream = Stream(sampler(recordings), 1, 1, act_sampler=sampler(recordings), act_every=3, act_size=1)
+    stream = Stream(sampler(recordings), 1, 1, act_sampler=sampler(recordings), act_share=1 / 3, act_size=1)
     seen = {acting: [] for acting in (True, False)}
     for step in range(51):
         seen[step % 3 == 2] += keys(stream.batch(step))

@@ -4,6 +4,7 @@ What step i of a run sees is a function of (seed, i, rank, number of ranks) alon
 go on exactly, and it does not matter how many processes load.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -264,8 +265,8 @@ class Stream(IterableDataset):
         seed: of the run.
         size: of a batch, on each rank.
         start: first step.
-        act_sampler: gives those of every ``act_every``-th step instead.
-        act_every: 0 never.
+        act_sampler: gives those of the steps that train on acting.
+        act_share: share of these steps, see `is_act_step`.
         act_size: of their batches, on each rank.
         rank: of this process among those that train together.
         ranks: how many of them there are.
@@ -279,13 +280,13 @@ class Stream(IterableDataset):
         *,
         start: int = 0,
         act_sampler: WindowSampler | None = None,
-        act_every: int = 0,
+        act_share: float = 0.0,
         act_size: int = 0,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         self.sampler, self.seed, self.size, self.start = sampler, seed, size, start
-        self.act_sampler, self.act_every, self.act_size = act_sampler, act_every, act_size
+        self.act_sampler, self.act_share, self.act_size = act_sampler, act_share, act_size
         self.rank, self.ranks = rank, ranks
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
@@ -298,15 +299,20 @@ class Stream(IterableDataset):
     def batch(self, step: int) -> Any:
         """What this rank sees in a step."""
         sampler, size, kind = self.sampler, self.size, 0
-        every = self.act_every if self.act_sampler is not None else 0
-        earlier = step // every if every else 0  # acting steps before this one
+        share = self.act_share if self.act_sampler is not None else 0.0
+        earlier = act_steps(step, share)
         count = step - earlier
-        if is_act_step(step, every) and self.act_sampler:
+        if is_act_step(step, share) and self.act_sampler:
             sampler, size, kind = self.act_sampler, self.act_size, 1
             count = earlier
         return sampler.draw((self.seed, kind), (count * self.ranks + self.rank) * size, size)
 
 
-def is_act_step(step: int, every: int) -> bool:
-    """Whether a step trains on acting: the last of every ``every`` steps, none if 0."""
-    return every > 0 and step % every == every - 1
+def act_steps(step: int, share: float) -> int:
+    """How many of the steps before this one train on acting."""
+    return math.floor(step * share + 1e-6)  # thirds are rounded
+
+
+def is_act_step(step: int, share: float) -> bool:
+    """Whether a step trains on acting: as evenly spread as a share allows, a half is every second one."""
+    return act_steps(step + 1, share) > act_steps(step, share)

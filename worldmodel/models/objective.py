@@ -222,14 +222,10 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     n = actions.shape[1]
     inverse = _rows(b, n, config.inverse, z.device) & known
     action_clock = sample_times((b, n), config.noise_share).to(z.device)
-    chunk = batch.actions.unfold(1, k, 1).permute(0, 1, 3, 2)[:, at, None].expand(-1, -1, config.chunk_draws, -1, -1)
-    chunk_mask = batch.action_mask.unfold(1, k, 1)[:, at] & ~inverse[..., None]
-    if batch.imitate is not None:
-        chunk_mask = chunk_mask & batch.imitate[:, None, None]
+    chunk, chunk_mask = _chunks(batch, at, k, config.chunk_draws)
     chunk_clock = sample_times((b, n, config.chunk_draws), config.noise_share).to(z.device)
-    state = torch.zeros(b, t, backbone.state_size, device=z.device) if batch.state is None else batch.state
-    state = state[:, at]
-    has_state = ~state.isnan().any(-1) & (batch.state is not None)
+    nothing = torch.full((b, t, backbone.state_size), torch.nan, device=z.device)
+    state = (nothing if batch.state is None else batch.state)[:, at]
     inputs = Inputs(
         latents=context[:, at],
         history=history,
@@ -240,7 +236,7 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         action_known=inverse,
         embodiment=batch.embodiment,
         state=state.nan_to_num(),
-        state_known=_rows(b, n, config.state_share, z.device) & ~inverse & has_state,
+        state_known=_rows(b, n, config.state_share, z.device) & ~inverse & ~state.isnan().any(-1),
         chunk=interpolate(torch.randn_like(chunk), chunk, chunk_clock),
         chunk_clock=chunk_clock,
         words=_words(backbone, batch, config),
@@ -249,10 +245,19 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     assert outputs.chunk is not None
     losses = {
         "inverse": _masked((outputs.actions - actions).square().mean(-1), inverse),
-        "policy": _masked((outputs.chunk - chunk).square().mean((2, 4)), chunk_mask),
+        "policy": _masked((outputs.chunk - chunk).square().mean((2, 4)), chunk_mask & ~inverse[..., None]),
     }
     losses.update(_readout_loss(outputs.readout, batch, known, at))
     return losses
+
+
+def _chunks(
+    batch: Batch, at: slice, length: int, draws: int
+) -> tuple[Float[Tensor, "b t r k a"], Bool[Tensor, "b t k"]]:
+    """What is done after each of the frames ``at``, once for every draw, and what of it is to be imitated."""
+    chunk = batch.actions.unfold(1, length, 1).permute(0, 1, 3, 2)[:, at, None].expand(-1, -1, draws, -1, -1)
+    mask = batch.action_mask.unfold(1, length, 1)[:, at]
+    return chunk, mask if batch.imitate is None else mask & batch.imitate[:, None, None]
 
 
 def _hide_history(
