@@ -1,6 +1,5 @@
 """The bodies whose actions are known by heart, by name."""
 
-from worldmodel.data.screen import SCREEN
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec
 
 PUSHT = EmbodimentSpec(
@@ -97,5 +96,5 @@ DROID_MOTION = EmbodimentSpec(
 the state is the pose and how far the gripper is closed."""
 
 EMBODIMENTS: dict[str, EmbodimentSpec] = {
-    spec.name: spec for spec in (PUSHT, GRIPPER, METAWORLD, ALOHA_SIM, DROID_MOTION, SCREEN)
+    spec.name: spec for spec in (PUSHT, GRIPPER, METAWORLD, ALOHA_SIM, DROID_MOTION)
 }
