@@ -32,6 +32,7 @@ from worldmodel.models.optimizers import build_optimizer
 from worldmodel.models.precision import PRECISIONS, reduced
 from worldmodel.models.world_model import WorldModel
 from worldmodel.output import make_folder, write_json
+from worldmodel.recipe import act_size
 from worldmodel.types import Batch, EmbodimentSpec, Episode
 
 SIDE = 2048
@@ -103,10 +104,10 @@ def loaders(model: WorldModel, stage: StageConfig, recordings: Recordings) -> tu
     window = stage.act_window or stage.window
     dream = sampler(model, recordings, stage.window, frames=False)
     act = sampler(model, recordings, window, frames=True)
-    calls, act_size = itertools.count(), stage.batch * stage.window // window
+    calls, size = itertools.count(), act_size(model, stage)
 
     def draw_act() -> object:
-        batch = act.draw((0,), next(calls) * act_size, act_size)
+        batch = act.draw((0,), next(calls) * size, size)
         with torch.no_grad():
             return augment(batch, stage.act_augment, [PUSHT], model.tokenizer.encode)
 
@@ -123,7 +124,7 @@ def measure(config_path: str, repeats: int, compiled: bool) -> dict[str, float]:
     window = stage.act_window or stage.window
     batches = (
         (dream_loss, random_batch(model, stage.batch, stage.window)),
-        (act_loss, random_batch(model, stage.batch * stage.window // window, window)),
+        (act_loss, random_batch(model, act_size(model, stage), window)),
     )
     losses = [lambda f=f, batch=batch: total(f(model.backbone, batch, objective), objective) for f, batch in batches]
     with FlopCounterMode(display=False) as counter:

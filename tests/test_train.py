@@ -180,6 +180,13 @@ def test_how_weights_are_used_may_change_when_they_are_trained(recipe, tmp_path)
     assert all(np.array_equal(value, trained[name]) for name, value in weights(tmp_path / "run").items())
 
 
+def test_a_run_may_begin_with_weights_that_were_used_otherwise(recipe, tmp_path):
+    run_recipe(load_config(str(recipe())), no_collect, no_evaluation)
+    begun = ["--init", str(tmp_path / "run/checkpoint"), "--output", str(tmp_path / "other")]
+    words = ["--model.execute", "2", "--model.action_steps", "3", "--model.backbone.act_window", "1"]
+    run_recipe(load_config(str(recipe()), [*begun, *words]), no_collect, no_evaluation, only="tokenizer")
+
+
 def test_a_folder_of_another_configuration_is_refused(recipe):
     path = str(recipe())
     run_recipe(load_config(path), no_collect, no_evaluation, only="tokenizer")

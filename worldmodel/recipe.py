@@ -34,6 +34,7 @@ from worldmodel.validation import ValidateDreams, ValidateTokenizer
 Collect = Callable[[CollectConfig, Path], None]
 Evaluate = Callable[[WorldModel, RecipeConfig, Path], dict[str, Any]]
 console = Console(stderr=True)
+USE = ("sampling_steps", "action_steps", "execute")  # of a model: how weights are used, not what they are
 
 
 def run_recipe(config: RecipeConfig, collect: Collect, evaluate: Evaluate, *, only: str | None = None) -> Path:
@@ -130,7 +131,7 @@ def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldMode
     """The shape of a checkpoint without what may differ from that of a run which begins with it."""
     shortcut = config.backbone.shortcut or wanted.backbone.shortcut
     backbone = replace(config.backbone, shortcut=shortcut, act_window=wanted.backbone.act_window)
-    free = {name: getattr(wanted, name) for name in ("objective", "sampling_steps", "action_steps")}
+    free = {name: getattr(wanted, name) for name in ("objective", *USE)}
     return replace(config, backbone=backbone, **free)
 
 
@@ -181,7 +182,7 @@ def train_stage(
         known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
         module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
         validate = ValidateDreams(model, recordings, held, actions_known=known)
-        acts = {"act_sampler": samplers[1], "act_share": stage.act_share, "act_size": _act_size(model, stage)}
+        acts = {"act_sampler": samplers[1], "act_share": stage.act_share, "act_size": act_size(model, stage)}
         stream = Stream(samplers[0], config.seed, stage.batch, **acts)
         frames = stage.batch * stage.window * model.frames_per_latent
         fit(module, stream, validate, config, folder, name, frames)
@@ -190,7 +191,7 @@ def train_stage(
     checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
 
 
-def _act_size(model: WorldModel, stage: StageConfig) -> int:
+def act_size(model: WorldModel, stage: StageConfig) -> int:
     """Windows of a step that trains on acting: as many as give as many frames to learn from as the other steps have."""
     counted = 1 if model.config.backbone.act_window == 1 else stage.act_window or stage.window
     return max(1, stage.batch * stage.window // counted)
@@ -234,9 +235,9 @@ def _key(config: RecipeConfig, name: str) -> str:
     stages = [replace(stage, validate_every=1, save_every=1, workers=0) for stage in before]
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     model = as_dict(config.model)
-    # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
-    for setting in ("sampling_steps", "action_steps", "execute"):  # how weights are used, not what they are
+    for setting in USE:
         del model[setting]
+    # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
     model["tokenizer"] = {k: v for k, v in model["tokenizer"].items() if k not in ("frames_per_latent", "architecture")}
     from_elsewhere = [] if config.tokenizer is None else [config.tokenizer]
     return key_of(model, [as_dict(stage) for stage in stages], datasets, config.seed, config.init, *from_elsewhere)

@@ -8,10 +8,10 @@ import torch
 from tests.models import tiny
 from worldmodel.config import StageConfig
 from worldmodel.models.backbone import Inputs
-from worldmodel.models.objective import ObjectiveConfig, _hide_history, act_loss
+from worldmodel.models.objective import ObjectiveConfig, act_loss, hide_history
 from worldmodel.models.planning import act, look, plan
 from worldmodel.models.sampling import clean_inputs
-from worldmodel.recipe import _act_size
+from worldmodel.recipe import act_size
 
 ALONE = replace(tiny.CONFIG, act_window=1, history=2)
 CONFIG = ObjectiveConfig(context_noise=0.0, state_share=1.0)
@@ -48,7 +48,7 @@ def test_losses_train_every_head():
 
 def test_some_frames_are_without_their_past():
     torch.manual_seed(0)
-    history, mask = _hide_history(torch.ones(4000, 1, 2, 3, 8), torch.ones(4000, 1, 2))
+    history, mask = hide_history(torch.ones(4000, 1, 2, 3, 8), torch.ones(4000, 1, 2))
     seen = mask.sum((1, 2))
     shares = [(seen == count).float().mean().item() for count in range(3)]
     assert shares == pytest.approx([0.05, 0.05, 0.9], abs=0.02)
@@ -56,7 +56,7 @@ def test_some_frames_are_without_their_past():
     assert torch.equal(history[..., :4].amax((2, 3, 4)), mask[..., 0])
     assert torch.equal(history[..., 4:].amax((2, 3, 4)), mask[..., 1])
     nothing = torch.ones(2, 1, 2, 3, 0), torch.ones(2, 1, 0)
-    assert _hide_history(*nothing) == nothing
+    assert hide_history(*nothing) == nothing
 
 
 @pytest.mark.parametrize("frames", [1, 2, 6])
@@ -77,4 +77,4 @@ def test_acting_steps_learn_from_as_many_frames_as_dreaming_ones(act_window, sta
     model = tiny.model()
     backbone = replace(model.config.backbone, act_window=act_window)
     model.config = replace(model.config, backbone=backbone)
-    assert _act_size(model, StageConfig(batch=16, window=8, act_window=stage)) == size
+    assert act_size(model, StageConfig(batch=16, window=8, act_window=stage)) == size

@@ -217,7 +217,7 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     context = _context(z, config)
     history, history_mask = (x[:, at] for x in stack_history(context, backbone.config.history))
     if alone:
-        history, history_mask = _hide_history(history, history_mask)
+        history, history_mask = hide_history(history, history_mask)
     actions, known = _led_here(batch.actions, t)[:, at], _led_here(batch.action_mask, t)[:, at]
     n = actions.shape[1]
     inverse = _rows(b, n, config.inverse, z.device) & known
@@ -260,7 +260,7 @@ def _chunks(
     return chunk, mask if batch.imitate is None else mask & batch.imitate[:, None, None]
 
 
-def _hide_history(
+def hide_history(
     history: Float[Tensor, "b t h w hc"], mask: Float[Tensor, "b t history"]
 ) -> tuple[Float[Tensor, "b t h w hc"], Float[Tensor, "b t history"]]:
     """Takes the oldest past frames, or all, from some rows."""

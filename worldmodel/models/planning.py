@@ -92,8 +92,6 @@ def act(
     words: Int64[Tensor, "b words"] | None = None,
 ) -> Float[Tensor, "b k a"]:
     """Policy: a chunk of actions after the last frame; ``state`` is that at the last frame, ``words`` tell the task."""
-    if backbone.config.act_window == 1:
-        latents = latents[:, -1 - backbone.config.history :]  # as far as it sees
     inputs = clean_inputs(backbone, latents, None, embodiment, words)
     if state is not None:
         inputs.state = F.pad(state.unsqueeze(1), (0, 0, latents.shape[1] - 1, 0))

@@ -21,8 +21,6 @@ def reduced(precision: str, device: torch.device) -> Iterator[None]:
     if precision == "float32":
         yield
         return
-    kernels = (
-        [SDPBackend.MATH] if device.type == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
-    )
-    with sdpa_kernel([*kernels, SDPBackend.MATH]), torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+    fused = [] if device.type == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+    with sdpa_kernel([*fused, SDPBackend.MATH]), torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
         yield
