@@ -9,7 +9,7 @@
 PYTHON ?= python3.12
 # torch.compile builds its kernels with g++ when a model is trained; everything else comes with the wheels.
 SYSTEM_PACKAGES ?= g++
-# The test of the play page drives a browser. Where there is none that can be installed so (Ubuntu's is a snap), it is skipped.
+# Tests of the play page and of Browser-v0 drive a browser. Where none can be installed so (Ubuntu's is a snap), they are skipped.
 BROWSER_PACKAGE := $(shell . /etc/os-release 2>/dev/null; test "$$ID" = debian && echo chromium-headless-shell)
 BIN := .venv/bin
 SYNCED := .venv/.synced

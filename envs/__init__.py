@@ -22,6 +22,7 @@ gymnasium.register(id="worldmodel/PickPlace-v0", entry_point="envs.pickplace:Pic
 gymnasium.register(id="worldmodel/Drawer-v0", entry_point="envs.drawer:Drawer", max_episode_steps=200)
 gymnasium.register(id="worldmodel/MetaWorld-v0", entry_point="envs.metaworld:MetaWorld", max_episode_steps=500)
 gymnasium.register(id="worldmodel/Aloha-v0", entry_point="envs.aloha:Aloha", max_episode_steps=400)
+gymnasium.register(id="worldmodel/Browser-v0", entry_point="envs.browser:Browser", max_episode_steps=300)
 gymnasium.register(
     id="worldmodel/Dream-v0", entry_point="envs.dream:Dream", vector_entry_point="envs.dream:DreamVectorEnv"
 )

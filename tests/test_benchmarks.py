@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import ablations, collect, dream, loader, play, policy, rollout, scenes, steps
+from benchmarks import ablations, browser, collect, dream, loader, play, policy, rollout, scenes, steps
+from tests.envs.browsing import MISSING, REASON
 from tests.models import tiny
 from tests.tiny_run import OVERRIDES
 from worldmodel.cli import build_parser, main
@@ -114,6 +115,19 @@ def test_collections_are_timed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(collect, "PROGRAM", "raise SystemExit(2)")
     with pytest.raises(SystemExit, match="collect failed: collect --env"):
         collect.main()
+
+
+@pytest.mark.skipif(MISSING, reason=REASON)
+def test_the_browser_is_timed_and_played(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(browser, "make_peer", lambda task: None)
+    output = tmp_path / "browser.json"
+    small = ["--timed-steps", "2", "--repeats", "1", "--tasks", "1", "--steps", "3", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["browser", *small])
+    browser.main()
+    assert "1 tasks: 1 without crash or hang, 1 repeatable" in " ".join(capsys.readouterr().out.split())
+    result = json.loads(output.read_text())
+    assert result["ours"]["steps_per_s"] > 0
+    assert (result["peers"], result["ratio"]) == ({}, {})
 
 
 def test_policies_are_timed(capsys, monkeypatch):

@@ -52,7 +52,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert not [name for name in names if "__pycache__" in name]
     recipes = {f"worldmodel/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
     weights = {f"worldmodel/checkpoints/{name}/model.safetensors" for name in shipped()}
-    scenes = {f"envs/assets/{path.name}" for path in (ROOT / "envs/assets").glob("*.xml")}
+    scenes = {f"envs/assets/{path.name}" for path in (ROOT / "envs/assets").glob("*.*")}
     assert {"worldmodel/data/open.py", *recipes, *weights, *scenes} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert wheel.stat().st_size < MAX_WHEEL_MB * 1e6

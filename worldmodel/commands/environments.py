@@ -56,4 +56,6 @@ def _words(space: gymnasium.Space[Any]) -> str:
         return "\n".join(f"{name}: {_words(part)}" for name, part in space.items())
     if isinstance(space, gymnasium.spaces.Box):
         return f"{space.dtype} {space.shape}, {space.low.min():g} to {space.high.max():g}"
+    if isinstance(space, gymnasium.spaces.Text):
+        return f"text, up to {space.max_length} characters"
     return str(space)

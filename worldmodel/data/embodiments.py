@@ -1,5 +1,6 @@
 """The bodies whose actions are known by heart, by name."""
 
+from worldmodel.data.screen import SCREEN
 from worldmodel.types import ActionDim, ActionSpec, EmbodimentSpec
 
 PUSHT = EmbodimentSpec(
@@ -96,5 +97,5 @@ DROID_MOTION = EmbodimentSpec(
 the state is the pose and how far the gripper is closed."""
 
 EMBODIMENTS: dict[str, EmbodimentSpec] = {
-    spec.name: spec for spec in (PUSHT, GRIPPER, METAWORLD, ALOHA_SIM, DROID_MOTION)
+    spec.name: spec for spec in (PUSHT, GRIPPER, METAWORLD, ALOHA_SIM, DROID_MOTION, SCREEN)
 }

@@ -1,0 +1,204 @@
+"""A web page in Chromium: MiniWoB++'s tasks, or any page of this machine, acted on with mouse and keyboard."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Float32, UInt8
+
+from envs.cameras import read_size
+from envs.chromium import BrowserError, Chromium, find_binary
+from envs.hands import Hands
+from envs.miniwob_tasks import find_page
+from envs.page import Page
+from envs.pointer import draw_pointer
+from worldmodel.data.screen import FPS, SCREEN, screen_spec
+from worldmodel.types import EmbodimentSpec, InputError
+
+MAX_TEXT = 512
+UNKNOWN = "\ufffd"
+CHARACTERS = "".join(filter(str.isprintable, map(chr, range(0x3000)))) + UNKNOWN
+ATTEMPTS = 2  # to begin an episode, each with a browser of its own
+TICK_MS = 1000 / FPS
+BEGIN = """
+(() => {
+  const task = typeof core === "undefined" ? {} : core;
+  if (task.startEpisodeReal) {
+    Math.seedrandom(SEED);
+    if (task.setDataMode) task.setDataMode("train");
+    task.EPISODE_MAX_TIME = 1e9;
+    task.startEpisodeReal();
+  }
+  const text = task.getUtterance ? task.getUtterance() : document.title;
+  return String(text.utterance ?? text);
+})()
+"""
+JUDGE = "[Boolean(window.WOB_DONE_GLOBAL), Number(window.WOB_RAW_REWARD_GLOBAL) || 0]"
+
+
+class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
+    """A page on a screen, with what to do in words; MiniWoB++ draws it anew in every episode, from the seed.
+
+    Observation: ``pixels`` uint8 (h w 3), the page with the mouse pointer drawn in; ``agent_pos`` float32 (2,): where
+    the pointer is, x and y in px; ``text``: the instruction (characters beyond U+2FFF become U+FFFD). Action: see
+    `worldmodel.data.screen`; the pointer stops at the edges. Within a tick, shift, ctrl and alt come first, then the
+    pointer moves, buttons go down or up, the wheel turns, and the key is typed. Presses at one place within half a
+    second count as a double click. Reward: MiniWoB's own without its discount for time, in [-1, 1], when the episode
+    ends; 0 before. ``info``: ``is_success`` (it was above 0), and ``crashed``.
+
+    A step is 0.1 s of the page's own time, which passes in steps only: the same seed and actions give the same
+    pictures in any browser of the same version, on a machine with the same fonts. MiniWoB's own limits of time are off.
+    A browser that hangs or crashes ends the episode (``truncated``, ``info["crashed"]``), and the next one gets
+    another. There is no network but this machine's own loopback; windows, dialogs and downloads do not open; drag and
+    drop works as far as a page does it by mouse events, not by those of HTML's ``draggable``; the wheel's events come
+    from a script; the middle button does not paste.
+
+    A page that is not MiniWoB's may end its episode in the same way, by ``WOB_DONE_GLOBAL = true`` and
+    ``WOB_RAW_REWARD_GLOBAL``; its instruction is its title.
+
+    Args:
+        task: of MiniWoB++, such as ``"click-test"``, or the address of a page: ``"file:///..."``,
+            ``"http://localhost..."``.
+        size: height and width of the page's window in px, one number or two, divisible by 16. MiniWoB's pages fill
+            210x160 px.
+        timeout_s: time after which a browser that does not answer counts as hung.
+        render_mode: ``"rgb_array"`` or None.
+
+    Raises:
+        InputError: unknown task, an address elsewhere, a size that is not divisible by 16, no time to answer, no
+            MiniWoB++, or no Chromium.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
+        "render_modes": ["rgb_array"],
+        "render_fps": int(FPS),
+    }
+    embodiment: EmbodimentSpec = SCREEN
+
+    def __init__(
+        self,
+        task: str = "click-test",
+        size: int | Sequence[int] = (224, 160),
+        timeout_s: float = 30.0,
+        render_mode: str | None = "rgb_array",
+    ) -> None:
+        if not 0.0 < timeout_s < np.inf:
+            raise InputError(f"Browser: timeout_s {timeout_s}, wanted a positive number of seconds")
+        self.task, self.task_description, self.render_mode = task, "", render_mode
+        self.height, self.width = read_size(size, "Browser")
+        self._url, self._binary, self._timeout_s = find_page(task, "Browser"), find_binary("Browser"), timeout_s
+        self._browser: Chromium | None = None
+        self._page: Page | None = None
+        self.embodiment = screen_spec(self.height, self.width)
+        self._hands = Hands(self.height, self.width)
+        self._picture = np.zeros((self.height, self.width, 3), np.uint8)
+        low, high = (np.array(limit, np.float32) for limit in (self.embodiment.state_low, self.embodiment.state_high))
+        self.observation_space: spaces.Space[dict[str, Any]] = spaces.Dict(
+            {
+                "pixels": spaces.Box(0, 255, self._picture.shape, np.uint8),
+                "agent_pos": spaces.Box(low, high, dtype=np.float32),
+                "text": spaces.Text(MAX_TEXT, min_length=0, charset=CHARACTERS),
+            }
+        )
+        self.action_space = spaces.Box(self.embodiment.action.low, self.embodiment.action.high, dtype=np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Opens the page afresh, with the pointer at a place that is drawn too.
+
+        MiniWoB draws from the seed itself, as its own environment does: the same seed gives the same problem there.
+
+        Raises:
+            InputError: the page cannot be opened, or hangs or crashes the browser while it loads.
+        """
+        super().reset(seed=seed)
+        drawn, x, y = (int(self.np_random.integers(limit)) for limit in (2**32, self.width, self.height))
+        problem = ""
+        for _ in range(ATTEMPTS):
+            try:
+                self._begin(drawn if seed is None else seed, x, y)
+                return self._observe(), {"is_success": False, "crashed": False}
+            except BrowserError as error:
+                problem = " ".join(str(error).split())
+                self.close()
+        raise InputError(f"Browser: {self._url} could not be opened ({problem}), wanted a page that loads")
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Acts for 0.1 s; an action outside its limits is clipped.
+
+        Raises:
+            InputError: an action of another shape, or not finite.
+        """
+        action = np.asarray(action, np.float64)
+        if action.shape != self.action_space.shape or not np.isfinite(action).all():
+            found = f"action {action.tolist()}"[:200]
+            raise InputError(f"Browser: {found}, wanted {len(self.embodiment.action)} finite numbers")
+        if self._page is None:
+            raise gymnasium.error.ResetNeeded("Browser: step before reset, or after a crash")
+        try:
+            done, reward = self._act(self._page, action)
+        except BrowserError:
+            self.close()
+            return self._observe(), 0.0, False, True, {"is_success": False, "crashed": True}
+        earned = reward if done else 0.0
+        return self._observe(), earned, done, False, {"is_success": earned > 0.0, "crashed": False}
+
+    def evaluate(self, expression: str) -> Any:
+        """Returns the value of a JavaScript expression in the page, for scripted experts and tests.
+
+        Raises:
+            BrowserError: it throws, or the browser hangs or has crashed.
+        """
+        if self._page is None:
+            raise BrowserError("no page is open")
+        return self._page.evaluate(expression)
+
+    def render(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns what the observation shows."""
+        return self._observe()["pixels"]
+
+    def close(self) -> None:
+        """Ends the browser and removes its profile; a later reset starts another."""
+        self._page = None
+        if self._browser is not None:
+            self._browser.close()
+            self._browser = None
+
+    def _begin(self, seed: int, x: int, y: int) -> None:
+        if self._page is not None:
+            self._page.close()
+            self._page = None
+        if self._browser is None or not self._browser.close.alive:
+            self._browser = Chromium(self._binary, self._timeout_s)
+        self._page = Page(self._browser, self._url, self.height, self.width, seed % 2**32)
+        self.task_description = _readable(self._page.evaluate(BEGIN.replace("SEED", str(seed))))
+        self._hands = Hands(self.height, self.width)
+        self._page.dispatch(self._hands.move(float(x), float(y)))
+        self._picture = self._page.look()
+
+    def _act(self, page: Page, action: np.ndarray) -> tuple[bool, float]:
+        events, wheel = self._hands.act(action)
+        if events:
+            page.dispatch(events)
+        if wheel != (0, 0):
+            page.evaluate(f"window.__wheel?.({self._hands.x}, {self._hands.y}, {wheel[0]}, {wheel[1]})")
+        done, reward = page.advance(TICK_MS, JUDGE)
+        self._picture = page.look()
+        return bool(done), float(reward)
+
+    def _observe(self) -> dict[str, Any]:
+        pixels = self._picture.copy()
+        draw_pointer(pixels, self._hands.x, self._hands.y)
+        return {"pixels": pixels, "agent_pos": self._place(), "text": self.task_description}
+
+    def _place(self) -> Float32[np.ndarray, "2"]:
+        return np.array([self._hands.x, self._hands.y], np.float32)
+
+
+def _readable(text: str) -> str:
+    """Brings an instruction into the observation space."""
+    known = frozenset(CHARACTERS)
+    return "".join(sign if sign in known else UNKNOWN for sign in " ".join(text.split()))[:MAX_TEXT]

@@ -1,0 +1,275 @@
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from envs import chromium, extras
+from envs.pointer import HEIGHT, WIDTH, draw_pointer
+from tests.envs.browsing import MISSING, REASON, action, click, make, place_of, type_text
+from worldmodel.data.screen import KEYS, SCREEN
+from worldmodel.types import InputError
+
+pytestmark = pytest.mark.skipif(MISSING, reason=REASON)
+FORM = """<title>Fill in</title><body style="margin:0">
+<input id=one><input id=two style="display:block">
+<div id=list style="height:60px; overflow-y:scroll"><p style="height:400px">much</p></div>
+<script>
+document.onclick = (event) => document.body.dataset.clicks = event.detail;
+document.onkeydown = (event) => document.body.dataset.key = [event.key, event.code, event.shiftKey, event.ctrlKey];
+</script>"""
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Any]]:
+    """Makes environments, and closes them after the test."""
+    made = []
+
+    def open_one(task: str, seed: int = 0, **options: Any) -> Any:
+        made.append(make(task, **options))
+        made[-1].reset(seed=seed)
+        return made[-1]
+
+    yield open_one
+    for env in made:
+        env.close()
+
+
+@pytest.fixture
+def form(tmp_path: Path, opened: Callable[..., Any]) -> Any:
+    (tmp_path / "form.html").write_text(FORM)
+    return opened((tmp_path / "form.html").as_uri(), size=(160, 320))
+
+
+def digest(env: Any, seed: int, steps: int) -> list[Any]:
+    """Everything that an episode of random actions shows."""
+    observation, _ = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    seen = [observation["text"], observation["pixels"].tobytes()]
+    for _ in range(steps):
+        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        seen += [observation["pixels"].tobytes(), observation["agent_pos"].tolist(), reward, terminated, info]
+        if terminated or truncated:
+            break
+    return seen
+
+
+@pytest.mark.filterwarnings("ignore:.*symmetric and normalized")
+def test_gymnasium_accepts_it():
+    env = gymnasium.make("envs:worldmodel/Browser-v0", task="click-test")
+    check_env(env.unwrapped)
+    observation, info = env.reset(seed=0)
+    assert observation["pixels"].shape == (224, 160, 3)
+    assert observation["text"] == "Click the button." == env.get_wrapper_attr("task_description")
+    assert (info["is_success"], env.metadata["render_fps"]) == (False, SCREEN.fps)
+    assert env.get_wrapper_attr("embodiment") == SCREEN
+    np.testing.assert_array_equal(env.render(), observation["pixels"])
+    env.close()
+
+
+@pytest.mark.parametrize("task", ["click-tab-2", "choose-date", "text-editor"])
+def test_a_seed_and_actions_tell_everything_in_two_browsers(task: str, opened: Callable[..., Any]):
+    one, two = opened(task), opened(task, seed=9)
+    for _ in range(3):
+        two.step(two.action_space.sample())  # what was before does not matter
+    assert digest(one, 4, 12) == digest(two, 4, 12)
+    assert digest(one, 5, 0) != digest(two, 4, 0)
+
+
+def test_the_same_seed_draws_the_problem_of_the_package_itself(opened: Callable[..., Any]):
+    env = opened("click-test", seed=7)
+    style = env.evaluate("document.querySelector('#subbtn').getAttribute('style')")
+    again = "(Math.seedrandom(7), core.startEpisodeReal(), document.querySelector('#subbtn').getAttribute('style'))"
+    assert env.evaluate(again) == style
+
+
+def test_a_click_on_the_button_succeeds(opened: Callable[..., Any]):
+    env = opened("click-test")
+    observation, reward, terminated, truncated, info = env.step(action(place_of(env, "#subbtn"), left=1))
+    assert (reward, terminated, truncated, info["is_success"]) == (0.0, False, False, False)
+    observation, reward, terminated, truncated, info = env.step(action(place_of(env, "#subbtn")))
+    assert (reward, terminated, truncated, info["is_success"]) == (1.0, True, False, True)
+    np.testing.assert_array_equal(observation["pixels"][0, 0], [255, 255, 0])  # the last picture shows the page still
+    env.reset(seed=1)
+    _, reward, terminated, _, info = env.step(action((3, 3)))
+    assert (reward, terminated, info["is_success"]) == (0.0, False, False)
+
+
+def test_a_wrong_answer_is_paid_for(opened: Callable[..., Any]):
+    env = opened("click-test-2")
+    name = env.evaluate("core.getUtterance().includes('ONE') ? '#subbtn2' : '#subbtn'")
+    _, reward, terminated, _, info = click(env, name)
+    assert (reward, terminated, info["is_success"]) == (-1.0, True, False)
+
+
+def test_text_is_typed(opened: Callable[..., Any]):
+    env = opened("enter-text", seed=3)
+    wanted = env.task_description.split('"')[1]
+    click(env, "#tt")
+    type_text(env, wanted)
+    _, reward, terminated, _, info = click(env, "#subbtn")
+    assert (reward, terminated, info["is_success"]) == (1.0, True, True)
+
+
+def test_every_key_types_what_it_is_called(form: Any):
+    click(form, "#one")
+    type_text(form, "".join(key for key in KEYS if len(key) == 1))
+    assert form.evaluate("document.querySelector('#one').value") == "".join(map(chr, range(32, 127)))
+
+
+def test_modifiers_and_special_keys(form: Any):
+    def type_keys(*keys: tuple[str, dict[str, float]]) -> str:
+        for key, held in keys:
+            form.step(action((5, 150), key, **held))
+        return form.evaluate("document.activeElement.value")
+
+    ctrl, shift = {"ctrl": 1.0}, {"shift": 1.0}
+    click(form, "#one")
+    assert type_keys(("a", {}), ("a", shift), ("1", shift), ("A", {}), (" ", {}), ("!", {})) == "aA!A !"
+    assert form.evaluate("document.body.dataset.key") == "!,Digit1,true,false"
+    assert type_keys(("Backspace", {}), ("Home", {}), ("Delete", {}), ("ArrowRight", {}), ("-", {})) == "A-!A "
+    assert type_keys(("ArrowLeft", shift), ("x", {}), ("End", {}), ("b", {})) == "Ax!A b"
+    assert type_keys(("a", ctrl), ("c", ctrl), ("Tab", {}), ("v", ctrl), ("v", ctrl)) == "Ax!A bAx!A b"
+    assert form.evaluate("document.activeElement.id") == "two"
+    form.reset()
+    click(form, "#one")
+    assert type_keys(("v", ctrl)) == ""  # the clipboard is empty again
+
+
+def test_a_thing_is_dragged(opened: Callable[..., Any]):
+    env = opened("drag-box")
+    small, large = place_of(env, "#draggableSmall"), place_of(env, "#draggableLarge")
+    env.step(action(small))
+    env.step(action(small, left=1))
+    env.step(action(((small[0] + large[0]) / 2, small[1]), left=1))
+    env.step(action(large, left=1))
+    env.step(action(large))
+    np.testing.assert_allclose(place_of(env, "#draggableSmall"), large, atol=2)
+    _, reward, terminated, _, _ = click(env, "#subbtn")
+    assert (reward, terminated) == (1.0, True)
+
+
+def test_two_quick_clicks_are_a_double_click(form: Any):
+    place = place_of(form, "#list")
+    clicks = []
+    for left in (1, 0, 1, 0, *(0,) * 6, 1, 0):
+        form.step(action(place, left=left))
+        clicks.append(form.evaluate("document.body.dataset.clicks"))
+    assert [clicks[at] for at in (1, 3, -1)] == ["1", "2", "1"]
+
+
+def test_the_wheel_scrolls_what_is_below_the_pointer(form: Any):
+    place = place_of(form, "#list")
+    form.step(action(place, scroll_y=-2))
+    assert form.evaluate("document.querySelector('#list').scrollTop") == 106
+    form.step(action(place, scroll_y=1))
+    assert form.evaluate("document.querySelector('#list').scrollTop") == 53
+    form.evaluate("document.querySelector('#list').onwheel = (event) => event.preventDefault()")
+    form.step(action(place, scroll_y=1))
+    assert form.evaluate("document.querySelector('#list').scrollTop") == 53
+
+
+def test_a_list_of_choices_unfolds_in_the_picture(opened: Callable[..., Any]):
+    env = opened("choose-list")
+    before = env.render()
+    click(env, "select")
+    assert (env.render() != before)[80:].any(axis=2).mean() > 0.05
+
+
+def test_the_pointer_is_drawn_and_stops_at_the_edges(form: Any):
+    seen = []
+    for place in ((100, 140), (-50, 1e6), (1e9, -3)):
+        observation = form.step(action(place))[0]
+        seen.append(observation["agent_pos"].tolist())
+        x, y = map(int, seen[-1])
+        np.testing.assert_array_equal(observation["pixels"][y, x], 0)
+    assert seen == [[100, 140], [0, 159], [319, 0]]
+    white = np.full((40, 40, 3), 255, np.uint8)
+    draw_pointer(white, 8, 9)
+    rows, columns = np.nonzero((white == 0).all(axis=2))
+    assert (rows.min(), columns.min(), rows.max(), columns.max()) == (9, 8, 8 + HEIGHT, 7 + WIDTH)
+
+
+def test_time_passes_in_steps_only(tmp_path: Path, opened: Callable[..., Any]):
+    page = """<script>seen = []; start = Date.now();
+    setInterval(() => seen.push("interval " + (Date.now() - start)), 40);
+    setTimeout((word) => seen.push(word + performance.now()), 60, "timeout ");
+    requestAnimationFrame((now) => seen.push("frame " + Math.round(now)));
+    Promise.resolve().then(() => seen.push("promise"));</script>"""
+    (tmp_path / "clock.html").write_text(page)
+    env = opened((tmp_path / "clock.html").as_uri())
+    assert env.evaluate("seen") == ["promise"]
+    env.step(action())
+    wanted = ["promise", "frame 17", "interval 40", "timeout 60", "interval 80"]
+    assert env.evaluate("seen") == wanted
+    env.step(action())
+    assert env.evaluate("seen") == [*wanted, "interval 120", "interval 160", "interval 200"]
+    assert env.evaluate("new Date().toISOString()") == "2020-01-01T12:00:00.200Z"
+    assert env.evaluate("Date().slice(0, 24)") == "Wed Jan 01 2020 12:00:00"
+
+
+def test_a_page_of_its_own_on_localhost_ends_its_episode(tmp_path: Path, opened: Callable[..., Any]):
+    (tmp_path / "first.html").write_text("<title>Follow the link</title><a href='second.html'>on</a>")
+    done = "document.onclick = () => { WOB_RAW_REWARD_GLOBAL = 0.5; WOB_DONE_GLOBAL = true; }"
+    (tmp_path / "second.html").write_text(f"<h1>here</h1><script>{done}</script>")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        env = opened(f"http://localhost:{server.server_port}/first.html")
+        assert env.task_description == "Follow the link"
+        _, reward, terminated, _, _ = click(env, "a")
+        assert (reward, terminated) == (0.0, False)
+        _, reward, terminated, _, info = click(env, "h1")
+        assert (reward, terminated, info["is_success"]) == (0.5, True, True)
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "click-tset"}, "task 'click-tset' is unknown, wanted one of MiniWoB.*, such as click-test, .*"),
+        ({"task": "file:///nowhere.html"}, "task 'file:///nowhere.html': no such file, wanted an HTML file"),
+        ({"task": "https://example.org/"}, "task 'https://example.org/' is elsewhere, wanted file:// or .*localhost"),
+        ({"size": (210, 160)}, "frame size 210x160, wanted height and width divisible by 16"),
+        ({"size": [224]}, r"size \[224\], wanted a number, or height and width"),
+        ({"timeout_s": 0.0}, "timeout_s 0.0, wanted a positive number of seconds"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=f"Browser: {message}") as caught:
+        gymnasium.make("envs:worldmodel/Browser-v0", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_named(opened: Callable[..., Any]):
+    with pytest.raises(InputError, match=r"Browser: http://localhost:1/ cannot be opened \(net::ERR_"):
+        opened("http://localhost:1/")
+
+
+def test_a_bad_action_is_refused(opened: Callable[..., Any]):
+    env = opened("click-test")
+    for bad in (np.zeros(3), action((np.nan, 0))):
+        with pytest.raises(InputError, match=r"Browser: action .* wanted 11 finite numbers"):
+            env.step(bad)
+    env.close()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(action())
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(chromium, "BINARIES", ("no-such-browser",))
+    with pytest.raises(InputError, match="no-such-browser is installed, wanted one: apt-get install chromium-headless"):
+        make("click-test")
+    monkeypatch.setattr(extras, "find_spec", lambda module: None)
+    with pytest.raises(InputError, match=r"Browser: package 'miniwob' is not installed.*worldmodel\[browser\]"):
+        make("click-test")
