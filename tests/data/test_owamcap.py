@@ -146,7 +146,7 @@ def test_a_bad_recording_spoils_no_other(tmp_path: Path, events: list[tuple[int,
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.95])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2])
 def test_truncated_events(tmp_path: Path, share: float):
     write_recording(tmp_path / "a.mcap")
     file = write_recording(tmp_path / "b.mcap")
