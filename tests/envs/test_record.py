@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from envs.screen import listener
+from envs.screen.pictures import Region
 from tests.envs.screen import (
     HEIGHT,
     WIDTH,
@@ -142,7 +143,7 @@ def test_pause_and_stop_by_key_and_command(person: Person, tmp_path: Path) -> No
 def test_a_part_of_the_screen(person: Person, tmp_path: Path) -> None:
     window = person.window("as large as the part, but elsewhere", (10, 10, 96, 64), (0, 200, 0))
     person.focus(window)
-    with recording(tmp_path / "x", region=(100, 50, 96, 64)):
+    with recording(tmp_path / "x", region=Region(100, 50, 96, 64)):
         person.move(148, 82)
         time.sleep(0.5)
     source = OwamcapSource(tmp_path / "x.mcap")
