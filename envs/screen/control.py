@@ -28,7 +28,9 @@ def commanded(lock: Path, take: Callable[[str], None]) -> Iterator[None]:
     Raises:
         InputError: another recorder holds the lock.
     """
-    before = {number: signal.signal(number, lambda *_, command=command: take(command)) for number, command in SIGNALS.items()}
+    before = {
+        number: signal.signal(number, lambda *_, command=command: take(command)) for number, command in SIGNALS.items()
+    }
     try:
         with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
             if not _locks(file.fileno()):

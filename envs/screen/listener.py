@@ -18,7 +18,9 @@ from envs.screen.display import open_display
 from envs.screen.keys import virtual_key
 from worldmodel.types import InputError
 
-NO_OPERATION = 127  # sent by the watcher of windows and told of like an event: whatever happened before has been told of before
+NO_OPERATION = (
+    127  # sent by the watcher of windows and told of like an event: whatever happened before has been told of before
+)
 CORE_EVENT = struct.Struct("<BBHIIIIhhhhHBx")  # type, detail, sequence, time, three windows, root x and y, ...
 NOTHING = {
     "core_requests": (NO_OPERATION, NO_OPERATION),
@@ -68,7 +70,7 @@ class Listener:
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.errors = 0
         self.ended = Flag()
-        self._hotkeys, self._held = dict(hotkeys), {code: False for code in hotkeys}
+        self._hotkeys, self._held = dict(hotkeys), dict.fromkeys(hotkeys, False)
         self._released_ms = dict.fromkeys(hotkeys, -1)
         self._clock = ServerClock()
         self._last_ns = self._known_ns = 0

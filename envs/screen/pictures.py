@@ -16,6 +16,7 @@ from worldmodel.types import InputError
 
 MAX_WAITING_BYTES = 2**29  # of pictures in memory that are not yet written; more are left out
 PATIENCE_S = 5.0
+MIN_PX = 16
 
 
 class Region(NamedTuple):
@@ -61,13 +62,21 @@ class Grabber:
                 whole = screen.monitors[0]
         except (ScreenShotError, OSError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"record: the screen cannot be read ({reason}), wanted an X11 screen and libxcb") from error
+            raise InputError(
+                f"record: the screen cannot be read ({reason}), wanted an X11 screen and libxcb"
+            ) from error
         self.region = region or Region(whole["left"], whole["top"], whole["width"], whole["height"])
         x, y, width, height = self.region
         right, bottom = whole["left"] + whole["width"], whole["top"] + whole["height"]
-        if min(width, height) < 1 or x < whole["left"] or y < whole["top"] or x + width > right or y + height > bottom:
+        if (
+            min(width, height) < MIN_PX
+            or x < whole["left"]
+            or y < whole["top"]
+            or x + width > right
+            or y + height > bottom
+        ):
             found = f"region {x} {y} {width} {height} (X Y WIDTH HEIGHT)"
-            raise InputError(f"record: {found}, wanted a part of the screen of {right}x{bottom} px")
+            raise InputError(f"record: {found}, wanted {MIN_PX} px or more within {right}x{bottom}")
         self._thread = Thread(target=self._grab, name="grabber", daemon=True)
 
     def start(self) -> None:

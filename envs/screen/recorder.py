@@ -53,7 +53,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a recorder is: seconds since its start, pictures and events written, pictures left out, whether it rests."""
+    """How far a recorder is.
+
+    Attributes:
+        seconds: since it began.
+        frames: pictures written.
+        events: of mouse and keyboard, written.
+        dropped: pictures left out for lack of time.
+        paused: nothing is recorded now.
+        redacted: something is kept back now.
+    """
 
     seconds: float
     frames: int

@@ -2,9 +2,11 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from envs.screen.events import create_private
@@ -38,8 +40,9 @@ class VideoFile:
         check_codec(codec)
         encoder, self._pixels, options = CODECS[codec]
         create_private(path)
+        self._path = path
         self._container = av.open(str(path), "w", format="matroska", options=CONTAINER)
-        self._stream = self._container.add_stream(encoder, rate=fps, options=options)
+        self._stream = cast(VideoStream, self._container.add_stream(encoder, rate=fps, options=options))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._pixels
         self._stream.codec_context.time_base = TIME_BASE
         self._stream.codec_context.gop_size = fps if codec == "h264" else 1
@@ -58,11 +61,22 @@ class VideoFile:
         """
         frame = av.VideoFrame.from_ndarray(bgra, format="bgra").reformat(format=self._pixels)
         frame.pts, frame.time_base = time_ms, TIME_BASE
-        self._container.mux(self._stream.encode(frame))
+        self._encode(frame)
 
     def close(self) -> None:
-        self._container.mux(self._stream.encode())
+        """Completes the file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._encode(None)
         self._container.close()
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 def check_codec(codec: str) -> None:

@@ -38,9 +38,7 @@ class RecordingWriter:
         redacted: something is kept back now.
     """
 
-    def __init__(
-        self, output: Path, codec: str, fps: int, redaction: Redaction, region: Region, start_ns: int
-    ) -> None:
+    def __init__(self, output: Path, codec: str, fps: int, redaction: Redaction, region: Region, start_ns: int) -> None:
         self._redaction, self._region, self._start_ns = redaction, region, start_ns
         self._uri = f"{output.name}.mkv"
         self._video = VideoFile(output.with_name(self._uri), codec, region.width, region.height, fps)

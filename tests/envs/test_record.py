@@ -19,11 +19,10 @@ from tests.envs.screen import (
     doomed,
     events,
     messages,
+    needs_screen,
     now_ns,
     pictures,
     recording,
-    needs_screen,
-    shows,
     virtual_screen,
 )
 from worldmodel.data.owamcap import OwamcapSource
@@ -46,9 +45,9 @@ def person(screen: str, monkeypatch: pytest.MonkeyPatch) -> Person:
     return Person(screen)
 
 
-def act(person: Person, generator: np.random.Generator, count: int) -> None:
+def act(person: Person, generator: np.random.Generator, first: int, count: int) -> None:
     """Does many things at random, as fast as the screen takes them."""
-    for number in range(count):
+    for number in range(first, first + count):
         kind = generator.choice(["move", "click", "type", "scroll"], p=[0.7, 0.1, 0.1, 0.1])
         if kind == "move":
             person.move(number % WIDTH, int(generator.integers(HEIGHT)))  # never where it is
@@ -63,7 +62,7 @@ def act(person: Person, generator: np.random.Generator, count: int) -> None:
 def test_no_event_is_lost_or_reordered(person: Person, tmp_path: Path) -> None:
     with recording(tmp_path / "x", codec="h264"):
         before_ns = now_ns()
-        act(person, np.random.default_rng(0), 600)
+        act(person, np.random.default_rng(0), 0, 600)
         after_ns = now_ns()
         time.sleep(0.1)
     assert events(tmp_path / "x") == person.sent
@@ -180,7 +179,7 @@ def test_a_killed_recorder_leaves_all_but_the_last_moment(person: Person, tmp_pa
     with doomed(tmp_path / "x", codec="ffv1" if seed else "h264") as child:
         start_s = time.monotonic()
         while time.monotonic() - start_s < moment_s:
-            act(person, generator, 1)
+            act(person, generator, len(sent_s), 1)
             sent_s += [time.monotonic()] * (len(person.sent) - len(sent_s))
             time.sleep(0.002)
         os.kill(child, signal.SIGKILL)
@@ -191,6 +190,5 @@ def test_a_killed_recorder_leaves_all_but_the_last_moment(person: Person, tmp_pa
     seen = pictures(tmp_path / "x")  # each that is named is there, too
     assert seen
     assert all(first < second for (first, _), (second, _) in pairwise(seen))
-    assert not shows(seen[-1][1], (1, 2, 3))
     source = OwamcapSource(tmp_path / "x.mcap")
     assert sum(len(source[index]) for index in range(len(source))) > 0

@@ -57,15 +57,16 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.types import InputError
 
     output = Path(args.output.removesuffix(".mcap").removesuffix(".mkv"))
+    if not output.name:
+        raise InputError(f"{args.output}: no name of a file, wanted one without suffix")
     lock = output.with_name(f"{output.name}.lock")
     if args.stop or args.pause:
         from envs.screen.control import send
 
-        return send(lock, "stop" if args.stop else "pause")
+        send(lock, "stop" if args.stop else "pause")
+        return
     if args.fps > MAX_FPS:
         raise InputError(f"record: {args.fps} pictures per second, wanted at most {MAX_FPS}")
-    if not output.name:
-        raise InputError(f"{args.output}: no name of a file, wanted one without suffix")
     for path in (output.with_name(output.name + suffix) for suffix in (".mcap", ".mkv")):
         if path.exists():
             raise InputError(f"{path}: exists, wanted a new recording")

@@ -128,7 +128,7 @@ class OwamcapSource:
             ticks.pointer[rows] * np.array(self._canvas),
             ticks.buttons[rows],
             ticks.scroll[rows].clip(-SCROLL_NOTCHES, SCROLL_NOTCHES),
-            np.array(keys).reshape(-1, len(self._keys)),
+            np.array(keys).reshape(len(keys), len(self._keys)),
         )
         return np.concatenate(columns, axis=1).astype(np.float32)
 
