@@ -59,7 +59,8 @@ class Person:
         self.display = Display(name)
         self.root = self.display.screen().root
         self.sent: list[dict[str, Any]] = []
-        self._place = {"x": WIDTH // 2, "y": HEIGHT // 2}
+        pointer = self.root.query_pointer()
+        self._place = {"x": pointer.root_x, "y": pointer.root_y}
 
     def move(self, x: int, y: int) -> None:
         xtest.fake_input(self.display, X.MotionNotify, x=x, y=y)

@@ -62,7 +62,7 @@ def act(person: Person, generator: np.random.Generator, first: int, count: int) 
 def test_no_event_is_lost_or_reordered(person: Person, tmp_path: Path) -> None:
     with recording(tmp_path / "x", codec="h264"):
         before_ns = now_ns()
-        act(person, np.random.default_rng(0), 0, 600)
+        act(person, np.random.default_rng(0), 0, 400)
         after_ns = now_ns()
         time.sleep(0.1)
     assert events(tmp_path / "x") == person.sent

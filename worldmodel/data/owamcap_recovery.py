@@ -12,13 +12,26 @@ from typing import BinaryIO
 
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, McapRecord, Message
+from mcap.records import Attachment, Channel, Chunk, Header, McapRecord, Message, MessageIndex, Metadata, Schema
 from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
 RECORD = struct.Struct("<BQ")  # kind and length of what follows
 CHUNK_HEAD = struct.Struct("<QQQII")  # two times, size and checksum of the contents, length of the compression's name
-MAX_SMALL = 2**16  # of a record that is no chunk
+INDEX_HEAD_BYTES = 2  # of an index, before it counts itself
+COUNTERS = {Opcode.CHUNK: struct.Struct("<Q"), Opcode.MESSAGE_INDEX: struct.Struct("<I")}
+MAX_SMALL = 2**16  # of other records
+DATA_END_BYTES = 4
+# Kinds of records that come before the end. Messages lie in chunks, which have checksums.
+READERS = {
+    Opcode.HEADER: Header.read,
+    Opcode.SCHEMA: Schema.read,
+    Opcode.CHANNEL: Channel.read,
+    Opcode.CHUNK: Chunk.read,
+    Opcode.MESSAGE_INDEX: MessageIndex.read,
+    Opcode.ATTACHMENT: Attachment.read,
+    Opcode.METADATA: Metadata.read,
+}
 
 
 def is_cut(path: Path) -> bool:
@@ -61,32 +74,37 @@ def _records(file: BinaryIO) -> Iterator[McapRecord]:
     while place + RECORD.size <= size:
         file.seek(place)
         kind, length = RECORD.unpack(file.read(RECORD.size))
-        place += RECORD.size + length
-        content = file.read(min(length, max(size - place + length, 0)))
-        if place > size:
+        if kind == Opcode.DATA_END and length == DATA_END_BYTES:
+            return
+        if kind not in READERS:
+            raise ValueError(f"record of kind {kind} at byte {place}")
+        place += RECORD.size
+        content = file.read(min(length, size - place))
+        if len(content) < length:
             _check_cut(kind, length, content)
             return
         stream = ReadDataStream(BytesIO(content))
-        if kind == Opcode.CHUNK:
-            yield from breakup_chunk(Chunk.read(stream), validate_crc=True)
-        elif kind == Opcode.CHANNEL:
-            yield Channel.read(stream)
-        elif kind == Opcode.MESSAGE:
-            yield Message.read(stream, length)
-        elif kind not in set(Opcode):
-            raise ValueError(f"record of kind {kind} at byte {place - length}")
+        record = READERS[kind](stream)
+        if stream.count != length:
+            raise ValueError(
+                f"record of kind {kind} at byte {place} with {length} bytes, of which {stream.count} are used"
+            )
+        yield from breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]
+        place += length
 
 
 def _check_cut(kind: int, length: int, content: bytes) -> None:
     """Raises ValueError for a last record whose length cannot be true."""
-    if kind != Opcode.CHUNK:
-        if length > MAX_SMALL or kind not in set(Opcode):
+    before = None  # bytes before those that a field counts
+    if kind == Opcode.CHUNK and len(content) >= CHUNK_HEAD.size:
+        before = CHUNK_HEAD.size + CHUNK_HEAD.unpack_from(content)[-1]
+    elif kind == Opcode.MESSAGE_INDEX:
+        before = INDEX_HEAD_BYTES
+    counter = COUNTERS.get(kind)
+    if counter is None:
+        if length > MAX_SMALL:
             raise ValueError(f"record of kind {kind} with {length} bytes")
-        return
-    if len(content) < CHUNK_HEAD.size:
-        return
-    name_end = CHUNK_HEAD.size + CHUNK_HEAD.unpack_from(content)[-1]
-    if len(content) >= name_end + 8:
-        (contents,) = struct.unpack_from("<Q", content, name_end)
-        if name_end + 8 + contents != length:
-            raise ValueError(f"chunk of {length} bytes with contents of {contents}")
+    elif before is not None and len(content) >= before + counter.size:
+        (counted,) = counter.unpack_from(content, before)
+        if before + counter.size + counted != length:
+            raise ValueError(f"record of kind {kind} with {length} bytes, which counts {counted} itself")
