@@ -1,7 +1,9 @@
 """A screen and somebody who uses it, recorded: nothing lost, nothing reordered, and pictures of their time."""
 
+import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import recorder
 from envs.screen import listener
 from envs.screen.pictures import Region
 from tests.envs.screen import (
@@ -192,3 +195,13 @@ def test_a_killed_recorder_leaves_all_but_the_last_moment(person: Person, tmp_pa
     assert all(first < second for (first, _), (second, _) in pairwise(seen))
     source = OwamcapSource(tmp_path / "x.mcap")
     assert sum(len(source[index]) for index in range(len(source))) > 0
+
+
+def test_the_benchmark_judges_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["recorder", "--seconds", "2", "--kills", "1", "--codec", "ffv1", "--output", str(tmp_path / "x.json")]
+    monkeypatch.setattr(sys, "argv", words)
+    recorder.main()
+    ours = json.loads((tmp_path / "x.json").read_text())["ours"]
+    assert (ours["lost"], ours["reordered"], ours["secret_frames"], ours["secret_keys"]) == (0, 0, 0, 0)
+    assert ours["events"] == 97
+    assert ours["kill_lost_s"]["events_s"] < LATE_S
