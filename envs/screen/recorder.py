@@ -24,6 +24,7 @@ from worldmodel.types import InputError
 TURN_S = 0.02
 FLUSH_NS = NS // 5
 KEPT_NS = 5 * NS  # states are kept so long after they were needed, for a picture that comes late
+LATE_NS = NS // 2  # pictures that wait longer to be written are left out, so that a kill does not lose what waits
 PATIENCE_NS = 20 * NS  # to learn the last states
 HOTKEYS = {"pause": "F9", "stop": "F10", "redact": "F8"}
 
@@ -98,6 +99,7 @@ class Recorder:
         self._commands: SimpleQueue[Event] = SimpleQueue()
         self._pending: list[Event] = []
         self._stop_ns: int | None = None
+        self._late = 0
 
     def command(self, name: str) -> None:
         """Takes ``stop``, ``pause`` or ``redact`` as if its key were pressed now; may be called from anywhere."""
@@ -196,11 +198,14 @@ class Recorder:
             if event_ns <= picture_ns:
                 writer.take_event(self._pending[done])
                 done += 1
+            elif picture_ns < self._known_ns() - LATE_NS:
+                pictures.popleft()
+                self._late += 1
             else:
                 writer.take_picture(pictures.popleft())
         del self._pending[:done]
 
     def _progress(self, writer: RecordingWriter, start_ns: int) -> Progress:
         end_ns = now_ns() if self._stop_ns is None else min(self._stop_ns, now_ns())
-        dropped = self._grabber.dropped
+        dropped = self._grabber.dropped + self._late
         return Progress((end_ns - start_ns) / NS, writer.frames, writer.events, dropped, writer.paused, writer.redacted)

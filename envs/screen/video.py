@@ -16,7 +16,7 @@ TIME_BASE = Fraction(1, 1000)  # Matroska counts in ms
 # Name -> the encoder, its pixels and its options. No 4:2:0, in which coloured text cannot be read.
 CODECS = {
     "h264": ("libx264", "yuv444p", {"preset": "veryfast", "tune": "zerolatency", "crf": "14"}),
-    "ffv1": ("ffv1", "bgr0", {"slicecrc": "1"}),  # exact
+    "ffv1": ("ffv1", "bgr0", {"level": "3", "slices": "4", "slicecrc": "1"}),  # exact
 }
 # Each picture is a cluster of its own and goes to the file when the next one comes.
 CONTAINER = {"cluster_time_limit": "1", "flush_packets": "1"}
@@ -46,6 +46,7 @@ class VideoFile:
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._pixels
         self._stream.codec_context.time_base = TIME_BASE
         self._stream.codec_context.gop_size = fps if codec == "h264" else 1
+        self._stream.codec_context.thread_type = "SLICE"  # by frames, pictures would wait for those after them
         try:
             self._stream.codec_context.open()
         except av.FFmpegError as error:

@@ -18,7 +18,6 @@ from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
 
-from envs.screen.clock import now_ns
 from envs.screen.recorder import Progress, Recorder, Settings
 from worldmodel.data.owamcap_events import read_messages
 
@@ -199,6 +198,3 @@ def messages_or_none(path: Path) -> list[Any]:
         return messages(path, "screen")
     except ValueError:
         return []
-
-
-__all__ = ["now_ns"]
