@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class Session:
 
 
 @contextmanager
-def recording(path: Path, *words: str) -> Iterator[multiprocessing.process.BaseProcess]:
+def recording(path: Path, *words: str) -> Iterator[BaseProcess]:
     """Runs ``worldmodel record`` in a process of its own, from its first events on."""
     process = multiprocessing.get_context("fork").Process(target=run_command, args=(["record", str(path), *words],))
     process.start()

@@ -9,8 +9,6 @@ from Xlib.XK import string_to_keysym
 
 from worldmodel.types import InputError
 
-WANTED = ("RECORD", "XTEST")  # XTEST comes with every server; without RECORD no key can be seen
-
 
 def open_display() -> Display:
     """Returns a new connection to the display.

@@ -71,7 +71,6 @@ class Listener:
         self.errors = 0
         self.ended = Flag()
         self._hotkeys, self._held = dict(hotkeys), dict.fromkeys(hotkeys, False)
-        self._released_ms = dict.fromkeys(hotkeys, -1)
         self._clock = ServerClock()
         self._last_ns = self._known_ns = 0
         self._began = Flag()
@@ -128,21 +127,18 @@ class Listener:
         time_ns = max(min(self._clock.take(server_ms, received_ns), received_ns), self._last_ns + 1)
         kind &= 0x7F  # without the sign of a sent event
         if kind in (X.KeyPress, X.KeyRelease):
-            told = self._key(detail, kind == X.KeyPress, server_ms)
+            told = self._key(detail, kind == X.KeyPress)
         else:
             told = _mouse(kind, detail, x, y)
         if told is not None:
             self._last_ns = time_ns
             self.events.put(Event(time_ns, *told))
 
-    def _key(self, code: int, down: bool, server_ms: int) -> tuple[str, dict[str, Any]] | None:
+    def _key(self, code: int, down: bool) -> tuple[str, dict[str, Any]] | None:
         if code not in self._hotkeys:
             kind = "press" if down else "release"
             return "keyboard", {"event_type": kind, "vk": virtual_key(self._keysyms.get(code, 0), code)}
-        repeated = self._held[code] or self._released_ms[code] == server_ms
-        self._held[code] = down
-        if not down:
-            self._released_ms[code] = server_ms
+        repeated, self._held[code] = self._held[code], down  # a key that is held is pressed again and again
         return ("control", {"command": self._hotkeys[code]}) if down and not repeated else None
 
     def held_keys(self, display: Display) -> list[int]:

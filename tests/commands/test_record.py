@@ -10,7 +10,7 @@ import pytest
 
 from envs import extras
 from tests.commands.running import files_below, run
-from tests.envs.screen import Person, needs_screen, virtual_screen, wait_until
+from tests.envs.screen import Person, events, needs_screen, virtual_screen, wait_until
 from tests.test_imports import loaded_by
 from worldmodel.data.open import open_dataset
 
@@ -89,6 +89,26 @@ def test_it_pauses_and_stops_from_another_terminal(person: Person, capsys: pytes
     assert "no recorder is writing there" in capsys.readouterr().err
     Path("dead.lock").write_text(str(os.getpid()))  # what a killed recorder leaves
     assert run("record", "dead", "--pause") == 2
+
+
+def test_other_keys(person: Person) -> None:
+    def act() -> None:
+        person.type("a")
+        for key in ("F1", "F2"):  # pauses, redacts
+            person.press(key, True)
+            time.sleep(1.0)  # it repeats, and counts once
+            person.press(key, False)
+            person.tap("z")
+            person.tap(key)
+        person.tap("F9")
+        person.tap("F3")
+        person.tap("z")
+
+    thread = meanwhile(act)
+    assert run("record", "x", "--pause-key", "F1", "--redact-key", "F2", "--stop-key", "F3") == 0
+    thread.join()
+    f9 = [{"event_type": kind, "vk": 120} for kind in ("press", "release")]
+    assert events(Path("x")) == [*person.sent, *f9]
 
 
 MISTAKES = {

@@ -5,7 +5,7 @@ missing, and only where its own fields agree with that length.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +19,11 @@ from mcap.writer import MCAP0_MAGIC
 RECORD = struct.Struct("<BQ")  # kind and length of what follows
 CHUNK_HEAD = struct.Struct("<QQQII")  # two times, size and checksum of the contents, length of the compression's name
 INDEX_HEAD_BYTES = 2  # of an index, before it counts itself
-COUNTERS = {Opcode.CHUNK: struct.Struct("<Q"), Opcode.MESSAGE_INDEX: struct.Struct("<I")}
+COUNTERS: dict[int, struct.Struct] = {Opcode.CHUNK: struct.Struct("<Q"), Opcode.MESSAGE_INDEX: struct.Struct("<I")}
 MAX_SMALL = 2**16  # of other records
 DATA_END_BYTES = 4
 # Kinds of records that come before the end. Messages lie in chunks, which have checksums.
-READERS = {
+READERS: dict[int, Callable[[ReadDataStream], McapRecord]] = {
     Opcode.HEADER: Header.read,
     Opcode.SCHEMA: Schema.read,
     Opcode.CHANNEL: Channel.read,
