@@ -36,6 +36,7 @@ from worldmodel.cli import main as run_command
 from worldmodel.data.owamcap import OwamcapSource
 from worldmodel.data.owamcap_events import read_messages
 from worldmodel.output import make_folder, write_json
+from worldmodel.types import InputError
 
 WIDTH, HEIGHT = 1280, 720
 SHARES = {"move": 2000, "click": 100, "key": 300, "scroll": 100}  # of a session of 60 s
@@ -148,11 +149,11 @@ class Session:
 
 @contextmanager
 def recording(path: Path, *words: str) -> Iterator[BaseProcess]:
-    """Runs ``worldmodel record`` in a process of its own, from its first events on."""
+    """Runs ``worldmodel record`` in a process of its own, from its first picture on."""
     process = multiprocessing.get_context("fork").Process(target=run_command, args=(["record", str(path), *words],))
     process.start()
     end = time.monotonic() + TO_START_S
-    while not (path.with_suffix(".mcap").exists() and path.with_suffix(".mcap").stat().st_size):
+    while not shows_something(path):
         if not process.is_alive() or time.monotonic() > end:
             raise SystemExit("the recorder did not start")
         time.sleep(0.01)
@@ -160,6 +161,14 @@ def recording(path: Path, *words: str) -> Iterator[BaseProcess]:
         yield process
     finally:
         process.join()
+
+
+def shows_something(path: Path) -> bool:
+    """Whether a recording that goes on has pictures so far."""
+    try:
+        return any(topic == "screen" for _, topic, _ in read_messages(path.with_suffix(".mcap")))
+    except InputError:
+        return False
 
 
 def key_of(message: dict[str, Any]) -> tuple[Any, ...]:

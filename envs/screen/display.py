@@ -1,10 +1,11 @@
 """Opens the X display that the environment names, and tells what is wrong with it in one line."""
 
 import os
+from contextlib import suppress
 
 from Xlib import X
 from Xlib.display import Display
-from Xlib.error import DisplayError, XauthError
+from Xlib.error import ConnectionClosedError, DisplayError, XauthError
 from Xlib.XK import string_to_keysym
 
 from worldmodel.types import InputError
@@ -39,3 +40,9 @@ def find_key(display: Display, name: str) -> int:
     if code == X.NONE:
         raise InputError(f"record: no key {name!r} on this keyboard, wanted an X name such as F9 or Pause")
     return code
+
+
+def close_display(display: Display) -> None:
+    """Closes a connection, whose other end may be gone."""
+    with suppress(ConnectionClosedError, OSError):
+        display.close()

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event as Flag
@@ -96,8 +97,9 @@ class Listener:
 
     def stop(self, display: Display) -> None:
         """Ends listening, by another connection, since the own one is waiting."""
-        display.record_disable_context(self._context)
-        display.flush()
+        with suppress(ConnectionClosedError, OSError):
+            display.record_disable_context(self._context)
+            display.flush()
         self._thread.join(START_S)
 
     def _listen(self) -> None:

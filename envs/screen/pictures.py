@@ -87,23 +87,29 @@ class Grabber:
         self._thread.join(PATIENCE_S)
 
     def _grab(self) -> None:
+        try:
+            with mss.MSS(with_cursor=True) as screen:
+                self._grab_from(screen)
+        except (ScreenShotError, OSError):
+            return  # the screen is gone, which the others tell
+
+    def _grab_from(self, screen: mss.MSS) -> None:
         x, y, width, height = self.region
         place = {"left": x, "top": y, "width": width, "height": height}
-        with mss.MSS(with_cursor=True) as screen:
-            due_ns = now_ns()
-            while not self._ended.wait(max(due_ns - now_ns(), 0) / NS):
-                if self.resting.is_set():
-                    due_ns = now_ns() + self._period_ns
-                    continue
-                try:
-                    shot = screen.grab(place)
-                    bgra = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
-                    if (len(self.pictures) + 1) * bgra.nbytes <= MAX_WAITING_BYTES:
-                        self.pictures.append(Picture(now_ns(), bgra))
-                    else:
-                        self.dropped += 1
-                except Exception:  # such as a screen that was made smaller: what comes after must be recorded
+        due_ns = now_ns()
+        while not self._ended.wait(max(due_ns - now_ns(), 0) / NS):
+            if self.resting.is_set():
+                due_ns = now_ns() + self._period_ns
+                continue
+            try:
+                shot = screen.grab(place)
+                bgra = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
+                if (len(self.pictures) + 1) * bgra.nbytes <= MAX_WAITING_BYTES:
+                    self.pictures.append(Picture(now_ns(), bgra))
+                else:
                     self.dropped += 1
-                missed = max(now_ns() - due_ns, 0) // self._period_ns
-                self.dropped += missed
-                due_ns += (missed + 1) * self._period_ns
+            except Exception:  # such as a screen that was made smaller: what comes after must be recorded
+                self.dropped += 1
+            missed = max(now_ns() - due_ns, 0) // self._period_ns
+            self.dropped += missed
+            due_ns += (missed + 1) * self._period_ns

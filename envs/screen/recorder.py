@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from Xlib.display import Display
 
 from envs.screen.clock import NS, now_ns
-from envs.screen.display import find_key, open_display
+from envs.screen.display import close_display, find_key, open_display
 from envs.screen.listener import Event, Listener
 from envs.screen.passwords import PasswordWatcher
 from envs.screen.pictures import Grabber, Region
@@ -135,7 +135,7 @@ class Recorder:
         return self._progress(writer, start_ns)
 
     def _start(self, stack: ExitStack) -> None:
-        stack.callback(self._display.close)
+        stack.callback(close_display, self._display)
         self._listener.start()
         stack.callback(self._listener.stop, self._display)
         for thread in filter(None, (self._watcher, self._passwords, self._grabber)):

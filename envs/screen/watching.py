@@ -7,7 +7,7 @@ from threading import Thread
 from Xlib.error import ConnectionClosedError
 
 from envs.screen.clock import now_ns
-from envs.screen.display import open_display
+from envs.screen.display import close_display, open_display
 from envs.screen.timeline import Timeline
 from envs.screen.windows import Desktop, WindowReader
 
@@ -39,7 +39,7 @@ class Watcher:
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join(PATIENCE_S)
-        self._display.close()
+        close_display(self._display)
 
     def _watch(self) -> None:
         while not self._stopped.wait(PERIOD_S):

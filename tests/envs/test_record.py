@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,19 +17,24 @@ from benchmarks import recorder
 from envs.screen import listener
 from envs.screen.clock import now_ns
 from envs.screen.pictures import Region
+from envs.screen.recorder import Recorder, Settings
 from tests.envs.screen import (
     HEIGHT,
+    PATIENCE_S,
     WIDTH,
     Person,
     doomed,
     events,
     messages,
+    messages_or_none,
     needs_screen,
     pictures,
     recording,
     virtual_screen,
+    wait_until,
 )
 from worldmodel.data.owamcap import OwamcapSource
+from worldmodel.types import InputError
 
 pytestmark = [needs_screen, pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")]
 KILLS = 3
@@ -173,6 +179,30 @@ def test_an_error_in_one_event_ends_nothing(person: Person, tmp_path: Path, monk
         person.type("b")
         time.sleep(0.1)
     assert events(tmp_path / "x") == person.sent
+
+
+def test_a_screen_that_goes_away_leaves_what_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = []
+    with virtual_screen() as name:
+        monkeypatch.setenv("DISPLAY", name)
+        person = Person(name)
+        recorder = Recorder(tmp_path / "x", Settings())
+
+        def run() -> None:
+            try:
+                recorder.run(lambda progress: None)
+            except InputError as error:
+                failures.append(str(error))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        wait_until(lambda: messages_or_none(tmp_path / "x"))
+        act(person, np.random.default_rng(0), 0, 10)
+        wait_until(lambda: len(messages(tmp_path / "x", "screen")) > 20)
+    thread.join(PATIENCE_S)
+    assert failures == [f"record: the display went away, {tmp_path / 'x'} holds what came before"]
+    assert events(tmp_path / "x") == person.sent
+    assert len(OwamcapSource(tmp_path / "x.mcap")) == 1
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
