@@ -18,6 +18,7 @@ from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
 
+from envs.screen.clock import now_ns
 from envs.screen.recorder import Progress, Recorder, Settings
 from worldmodel.data.owamcap_events import read_messages
 
@@ -160,6 +161,12 @@ def messages(path: Path, *topics: str) -> list[tuple[int, dict[str, Any]]]:
 
 def events(path: Path) -> list[dict[str, Any]]:
     return [contents for _, contents in messages(path, "mouse", "keyboard")]
+
+
+def wait_for_picture(path: Path) -> None:
+    """Until a picture of a later time than now is in the file."""
+    asked_ns = now_ns()
+    wait_until(lambda: any(time_ns > asked_ns for time_ns, _ in messages_or_none(path)))
 
 
 def pictures(path: Path) -> list[tuple[int, np.ndarray]]:

@@ -31,6 +31,7 @@ from tests.envs.screen import (
     pictures,
     recording,
     virtual_screen,
+    wait_for_picture,
     wait_until,
 )
 from worldmodel.data.owamcap import OwamcapSource
@@ -109,7 +110,7 @@ def test_text_can_be_read_in_the_usual_codec(person: Person, tmp_path: Path) -> 
         for x in range(0, 64, 2):  # red lines of one pixel, which 4:2:0 would make dark
             window.line(gc, x, 0, x, 63)
         person.display.sync()
-        time.sleep(0.3)
+        wait_for_picture(tmp_path / "x")
     last = pictures(tmp_path / "x")[-1][1].astype(int)
     assert np.abs(last[:60, 0:60:2] - (255, 0, 0)).mean() < 12
     assert np.abs(last[:60, 1:60:2]).mean() < 12
@@ -120,8 +121,10 @@ def test_text_can_be_read_in_the_usual_codec(person: Person, tmp_path: Path) -> 
 def test_pause_and_stop_by_key_and_command(person: Person, tmp_path: Path) -> None:
     with recording(tmp_path / "x", fps=30) as recorder:
         for key, command in (("F9", "pause"), ("", "pause")):
+            wait_for_picture(tmp_path / "x")
             person.type("ab")
-            time.sleep(0.4)
+            time.sleep(0.2)
+            wait_for_picture(tmp_path / "x")
             person.tap(key) if key else recorder.command(command)
             time.sleep(0.1)
             person.press("q", True)  # released after the pause
@@ -130,8 +133,10 @@ def test_pause_and_stop_by_key_and_command(person: Person, tmp_path: Path) -> No
             person.tap(key) if key else recorder.command(command)
             time.sleep(0.1)
             person.press("q", False)
+        wait_for_picture(tmp_path / "x")
         person.type("c")
-        time.sleep(0.4)
+        time.sleep(0.2)
+        wait_for_picture(tmp_path / "x")
         person.tap("F10")
         time.sleep(0.05)
         person.tap("z")
@@ -153,7 +158,8 @@ def test_a_part_of_the_screen(person: Person, tmp_path: Path) -> None:
     person.focus(window)
     with recording(tmp_path / "x", region=Region(100, 50, 96, 64)):
         person.move(148, 82)
-        time.sleep(0.5)
+        wait_for_picture(tmp_path / "x")
+        time.sleep(0.3)
     source = OwamcapSource(tmp_path / "x.mcap")
     assert source[0].frames["pixels"].shape[1:] == (64, 96, 3)
     assert source[0].actions[-1, :2].tolist() == [48.0, 32.0]
@@ -198,7 +204,8 @@ def test_a_screen_that_goes_away_leaves_what_was_before(tmp_path: Path, monkeypa
         thread.start()
         wait_until(lambda: messages_or_none(tmp_path / "x"))
         act(person, np.random.default_rng(0), 0, 10)
-        wait_until(lambda: len(messages(tmp_path / "x", "screen")) > 20)
+        time.sleep(0.3)
+        wait_for_picture(tmp_path / "x")
     thread.join(PATIENCE_S)
     assert failures == [f"record: the display went away, {tmp_path / 'x'} holds what came before"]
     assert events(tmp_path / "x") == person.sent
