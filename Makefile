@@ -10,6 +10,8 @@ PYTHON ?= python3.12
 # torch.compile builds its kernels with g++ when a model is trained; everything else comes with the wheels.
 SYSTEM_PACKAGES ?= g++
 # Tests of the play page and of Browser-v0 drive a browser. Where none can be installed so (Ubuntu's is a snap), they are skipped.
+# The tests of worldmodel record start a screen of their own; the libraries are those that mss looks for.
+SCREEN_PACKAGES ?= xvfb libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0
 BROWSER_PACKAGE := $(shell . /etc/os-release 2>/dev/null; test "$$ID" = debian && echo chromium-headless-shell)
 BIN := .venv/bin
 SYNCED := .venv/.synced
@@ -20,7 +22,7 @@ SYNCED := .venv/.synced
 demo: setup
 	$(BIN)/worldmodel demo --output outputs/demo
 
-test: SYSTEM_PACKAGES += $(BROWSER_PACKAGE)
+test: SYSTEM_PACKAGES += $(BROWSER_PACKAGE) $(SCREEN_PACKAGES)
 test: setup
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 

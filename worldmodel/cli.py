@@ -12,9 +12,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from worldmodel.commands import collect, convert, data, demo, evaluate, info, label, play, rollout, score, train
+from worldmodel.commands import collect, convert, data, demo, evaluate, info, label, play, record, rollout, score, train
 
-COMMANDS = (demo, play, train, rollout, evaluate, score, collect, convert, data, info, label)
+COMMANDS = (demo, play, train, rollout, evaluate, score, collect, record, convert, data, info, label)
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
 DISK_FULL = os.strerror(errno.ENOSPC)
 USER_ERROR, INTERRUPTED = 2, 130

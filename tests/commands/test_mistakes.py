@@ -16,7 +16,21 @@ from tests.data.making import write_hdf5
 from worldmodel import cli
 from worldmodel.types import InputError
 
-COMMANDS = ("demo", "play", "run", "train", "rollout", "eval", "score", "collect", "convert", "data", "info", "label")
+COMMANDS = (
+    "demo",
+    "play",
+    "run",
+    "train",
+    "rollout",
+    "eval",
+    "score",
+    "collect",
+    "record",
+    "convert",
+    "data",
+    "info",
+    "label",
+)
 
 # Help.
 

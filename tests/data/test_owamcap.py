@@ -11,6 +11,7 @@ from mcap.writer import Writer
 from tests.data.making import SHARED
 from worldmodel.data import owamcap
 from worldmodel.data.owamcap import OwamcapSource, detect
+from worldmodel.data.owamcap_events import read_messages
 from worldmodel.types import InputError
 
 MS = 10**6
@@ -146,7 +147,80 @@ def test_a_bad_recording_spoils_no_other(tmp_path: Path, events: list[tuple[int,
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.95])
+def write_killed(path: Path) -> tuple[bytes, list[int]]:
+    """Flushes after every message and never ends; returns the file and its sizes after each message."""
+    whole = list(read_messages(write_recording(path)))
+    sizes = []
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start("owa", "test")
+        channels = {
+            topic: writer.register_channel(topic, "json", 0) for topic in sorted({topic for _, topic, _ in whole})
+        }
+        for time_ns, topic, message in whole:
+            writer.add_message(channels[topic], time_ns, json.dumps(message).encode(), time_ns)
+            writer.flush()
+            sizes.append(file.tell())
+    return path.read_bytes(), sizes
+
+
+def told_or_refused(path: Path) -> list[Any] | None:
+    try:
+        return list(read_messages(path))
+    except InputError as error:
+        if str(error).startswith(f"{path}: not a whole MCAP file"):
+            return None
+        raise
+
+
+def test_what_a_killed_recorder_left_is_read_up_to_its_end(tmp_path: Path):
+    whole = list(read_messages(write_recording(tmp_path / "whole/x.mcap")))
+    content, sizes = write_killed(tmp_path / "x.mcap")
+    assert list(read_messages(tmp_path / "x.mcap")) == whole
+    np.testing.assert_array_equal(
+        OwamcapSource(tmp_path / "x.mcap")[0].actions, OwamcapSource(tmp_path / "whole/x.mcap")[0].actions
+    )
+    for size in range(0, len(content), 7):
+        (tmp_path / "x.mcap").write_bytes(content[:size])
+        told = told_or_refused(tmp_path / "x.mcap") or []
+        assert told == whole[: len(told)]
+        assert len(told) >= sum(end <= size for end in sizes)
+
+
+def test_damage_before_the_end_is_no_end(tmp_path: Path):
+    whole = list(read_messages(write_recording(tmp_path / "whole/x.mcap")))
+    content, sizes = write_killed(tmp_path / "x.mcap")
+    refused = 0
+    for place in range(0, sizes[-2], 5):
+        (tmp_path / "x.mcap").write_bytes(content[:place] + bytes([content[place] ^ 0x80]) + content[place + 1 :])
+        told = told_or_refused(tmp_path / "x.mcap")
+        refused += told is None
+        assert told in (None, whole)  # damage of an index, which is not needed, does not matter
+    assert refused > sizes[-2] / 5 / 3
+
+
+def test_pauses_and_redacted_keys(tmp_path: Path):
+    events = [
+        *EVENTS[1:3],
+        (990, "recording", {"event": "start", "origin": [94, 50]}),
+        (1000, "window", {"rect": [0, 0, 64, 64]}),  # as large as the picture, and elsewhere
+        (1150, "mouse", {"event_type": "move", "x": 132, "y": 82}),
+        (1110, "redacted", {"keys": True, "whole": False, "rects": [], "reasons": ["window"]}),
+        (1120, "redacted", {"keys": False, "whole": False, "rects": [], "reasons": []}),
+        (1250, "recording", {"event": "pause", "origin": [94, 50]}),
+        (1270, "mouse", {"event_type": "move", "x": 100, "y": 82}),
+        (10**8, "recording", {"event": "resume", "origin": [94, 50]}),
+        (10**8 + 300, "mouse/state", {"x": 110, "y": 60, "buttons": []}),
+    ]
+    source = OwamcapSource(write_recording(tmp_path / "x.mcap", events, shown_ms=(1000, 1080, 1210, 10**8 + 10)))
+    with pytest.raises(InputError, match="no picture at"):
+        source[1]  # there is none in the film; the events tell of it
+    assert len(source) == 2
+    assert source[0].action_mask.tolist() == [True, False]
+    assert column(source, "pointer_x") == [16.0, 38.0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2])
 def test_truncated_events(tmp_path: Path, share: float):
     write_recording(tmp_path / "a.mcap")
     file = write_recording(tmp_path / "b.mcap")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from worldmodel.commands.parsing import CONTINUES, add_format, add_size, add_whole_clips, declare, natural
+from worldmodel.commands.parsing import CONTINUES, add_format, add_size, add_whole_clips, declare, natural, positive
 
 TEXT = """\
 Reads SOURCE episode by episode and writes DATASET in the LeRobot v3 layout.
@@ -13,9 +13,11 @@ DATASET appears when it is complete; the same command continues an interrupted
 conversion. The model wants height and width divisible by 16: --size brings
 others to that.
 """
+MAX_FPS = 60
 EXAMPLES = (
     "worldmodel convert pusht_human.hdf5 pusht_lerobot",
     "worldmodel convert videos videos_lerobot --size 160 224",
+    "worldmodel convert recordings/monday.mcap monday_lerobot --fps 15",
 )
 
 
@@ -34,6 +36,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add_format(parser)
     add_whole_clips(parser)
     add_size(parser)
+    text = f"ticks per second of desktop recordings (OWAMcap), 1 to {MAX_FPS} (10)"
+    parser.add_argument("--fps", type=positive, metavar="N", help=text)
     parser.add_argument(
         "--crf",
         type=natural,
@@ -52,11 +56,15 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.data.quality import QUARANTINE, read_good
     from worldmodel.types import InputError
 
-    source = open_dataset(args.source, format=args.format, cuts=not args.whole_clips)
+    if args.fps is not None and args.fps > MAX_FPS:
+        raise InputError(f"convert: {args.fps} ticks per second, wanted at most {MAX_FPS}")
+    fps = args.fps and float(args.fps)
+    source = open_dataset(args.source, format=args.format, cuts=not args.whole_clips, fps=fps)
     if len(source.embodiments) != 1:
         names = ", ".join(spec.name for spec in source.embodiments)
         raise InputError(f"{args.source}: {len(source.embodiments)} embodiments ({names}), wanted one")
     recipe = {"convert": source.path, "size": args.size, "crf": args.crf, "whole_clips": args.whole_clips}
+    recipe |= {"fps": args.fps} if args.fps else {}
     left_out = write_lerobot(
         partial(read_good, source),
         len(source),

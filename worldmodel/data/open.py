@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from worldmodel.data.embodiments import EMBODIMENTS
 from worldmodel.types import EpisodeSource, InputError
@@ -30,7 +31,12 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def open_dataset(
-    path: str | Path, *, embodiment: str | None = None, format: str | None = None, cuts: bool = True
+    path: str | Path,
+    *,
+    embodiment: str | None = None,
+    format: str | None = None,
+    cuts: bool = True,
+    fps: float | None = None,
 ) -> EpisodeSource:
     """Opens a dataset for reading, episode by episode.
 
@@ -40,9 +46,10 @@ def open_dataset(
         embodiment: a name of `EMBODIMENTS` that overrides what the dataset says of itself.
         format: one of `FORMATS`; found by looking inside when None.
         cuts: split video clips at cuts; says nothing to other formats.
+        fps: ticks per second that a desktop recording is cut into; its own default when None.
 
     Raises:
-        InputError: nothing there, unknown format or embodiment, damaged files.
+        InputError: nothing there, unknown format or embodiment, damaged files, or ``fps`` of a format that has its own.
     """
     if embodiment is not None and embodiment not in EMBODIMENTS:
         raise InputError(f"embodiment {embodiment!r} is unknown, wanted one of: {', '.join(EMBODIMENTS)}")
@@ -51,7 +58,11 @@ def open_dataset(
         raise InputError(f"format {format!r} is unknown, wanted one of: {', '.join(FORMATS)}")
     # Each format's libraries are loaded only when it is needed.
     module = importlib.import_module(f"worldmodel.data.{format}")
-    options = {"cuts": cuts} if format == "video" else {}
+    options: dict[str, Any] = {"cuts": cuts} if format == "video" else {}
+    if fps is not None:
+        if format != "owamcap":
+            raise InputError(f"{path}: --fps for format {format}, wanted it for desktop recordings (owamcap) only")
+        options["fps"] = fps
     return getattr(module, FORMATS[format])(path, embodiment, **options)
 
 

@@ -9,8 +9,9 @@ A recording is cut into ticks, ten a second. The frame of a tick is the last pic
     key_A, key_32, ...         the same as for buttons; letters and digits by name, other keys by their Windows key code
 
 All recordings of a folder share one embodiment: it has every key that is pressed in any of them, and pointer places are
-scaled to the size of the first one's picture. Long recordings are cut into episodes of at most `EPISODE_TICKS`, so
-that memory holds one such episode's pictures and not hours of them.
+scaled to the size of the first one's picture. Recordings are cut where they were paused, and long ones into episodes of
+at most `EPISODE_TICKS`, so that memory holds one such episode's pictures and not hours of them. Ticks in which typed
+keys were redacted have no known action.
 
 Source: https://github.com/open-world-agents/ocap
 """
@@ -80,8 +81,9 @@ class OwamcapSource:
             except InputError as error:
                 self._parts.append(Part(file, problem=str(error)))
                 continue
-            ends = np.linspace(0, len(ticks), -(-len(ticks) // EPISODE_TICKS) + 1).astype(int).tolist()
-            self._parts += [Part(file, start, stop) for start, stop in pairwise(ends)]
+            for start, stop in pairwise((*ticks.starts, len(ticks))):
+                ends = np.linspace(start, stop, -((start - stop) // EPISODE_TICKS) + 1).astype(int).tolist()
+                self._parts += [Part(file, *ends) for ends in pairwise(ends)]
             self._canvas = self._canvas or ticks.size
             keys |= ticks.pressed
         if self._canvas is None:
@@ -112,7 +114,7 @@ class OwamcapSource:
         return Episode(
             frames={"pixels": read_pictures(ticks.video, ticks.pictures_ns[rows])},
             actions=np.nan_to_num(actions),
-            action_mask=np.asarray(np.isfinite(actions).all(axis=1)),
+            action_mask=np.isfinite(actions).all(axis=1) & ~ticks.redacted[rows],
             fps=self._fps,
             embodiment=spec.name,
             episode_id=f"{name.with_suffix('')}/{part.start:06d}",
@@ -126,7 +128,7 @@ class OwamcapSource:
             ticks.pointer[rows] * np.array(self._canvas),
             ticks.buttons[rows],
             ticks.scroll[rows].clip(-SCROLL_NOTCHES, SCROLL_NOTCHES),
-            np.array(keys).reshape(-1, len(self._keys)),
+            np.array(keys).reshape(len(keys), len(self._keys)),
         )
         return np.concatenate(columns, axis=1).astype(np.float32)
 

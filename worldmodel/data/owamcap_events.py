@@ -6,6 +6,11 @@
     keyboard, keyboard/state    event_type press | release, vk (a Windows key code);              buttons (key codes)
     window                      rect [left, top, right, bottom] of the window in front
 
+and, where ``worldmodel record`` wrote it,
+
+    recording                   event start | pause | resume, origin [x, y] of the recorded picture on the desktop
+    redacted                    what is kept back from now on: keys, whole (the picture), rects of it, reasons
+
 Source: https://github.com/open-world-agents/owa-msgs
 """
 
@@ -19,6 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from mcap.reader import make_reader
 
+from worldmodel.data.owamcap_recovery import is_cut, read_cut
 from worldmodel.types import InputError
 
 PROFILE = "owa"
@@ -41,6 +47,8 @@ class Ticks:
         video: file that holds the pictures.
         size: width, height of the recorded picture, in px.
         pressed: codes of all keys that an event tells of.
+        redacted: keys were kept back within the tick.
+        starts: ticks with which the recording begins or goes on after a pause.
     """
 
     pointer: Float64[np.ndarray, "t 2"]
@@ -51,6 +59,8 @@ class Ticks:
     video: Path
     size: tuple[int, int]
     pressed: frozenset[int]
+    redacted: Bool[np.ndarray, "t"]
+    starts: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -71,6 +81,9 @@ class Desktop:
     size: tuple[int, int] | None = None
     video: str = ""
     picture_ns: int = 0
+    fixed: bool = False  # the origin is told, and need not be found
+    redacted: bool = False
+    veiled: bool = False  # redacted at some time since the last tick
 
     def take(self, topic: str, message: Mapping[str, Any]) -> None:
         """Takes a message into account.
@@ -98,14 +111,21 @@ class Desktop:
             self.pressed.add(int(message["vk"]))
         elif topic == "keyboard/state":
             self.keys = {int(code) for code in message["buttons"]}  # makes up for events that were missed
+        elif topic == "redacted":
+            self.redacted = bool(message["keys"])
+            self.veiled = self.veiled or self.redacted
+        elif topic == "recording":
+            x, y = message["origin"]
+            self.origin, self.fixed = (float(x), float(y)), True
 
     def tick(self) -> tuple[Any, ...]:
-        """Ends a tick: returns a row of pointer, buttons, scroll and keys."""
+        """Ends a tick: returns a row of pointer, buttons, scroll, keys and whether it is redacted."""
         place = np.subtract(self.pointer, self.origin) / (self.size or (1, 1))
         buttons = [name in self.buttons or name in self.touched for name in BUTTONS]
         keys = frozenset(self.keys | {code for code in self.touched if isinstance(code, int)})
-        row = (place.clip(0.0, 1.0), buttons, self.scroll, keys)
+        row = (place.clip(0.0, 1.0), buttons, self.scroll, keys, self.veiled)
         self.scroll = (0.0, 0.0)
+        self.veiled = self.redacted
         self.touched.clear()
         return row
 
@@ -123,7 +143,7 @@ class Desktop:
 
         Windows has that frame left, right and below. Where no window fits, the picture is that of the first screen.
         """
-        if not self.window or self.size is None:
+        if not self.window or self.size is None or self.fixed:
             return
         left, top, right, bottom = self.window
         spare_x, spare_y = right - left - self.size[0], bottom - top - self.size[1]
@@ -134,52 +154,63 @@ class Desktop:
 def read_ticks(path: Path, fps: float) -> Ticks:
     """Reads the events of a recording; the first tick is the moment of the first picture.
 
+    A recorder that was killed leaves a file without an end, which is read as far as it goes. Ticks that a pause
+    interrupts are left out, as is the pause; the first picture after it begins anew.
+
     Raises:
         InputError: damaged file, messages of another kind, or a recording shorter than a tick.
     """
-    period_ns, end_ns, picture_ns = round(1e9 / fps), 0, 0
-    desktop, rows, pictures_ns = Desktop(), [], []
+    period_ns, end_ns, picture_ns, running = round(1e9 / fps), 0, 0, False
+    desktop, rows, pictures_ns, starts = Desktop(), [], [], []
     for time_ns, topic, message in read_messages(path):
-        if desktop.size is not None and time_ns - end_ns > LONGEST_GAP_NS:
+        if running and time_ns - end_ns > LONGEST_GAP_NS:
             raise InputError(f"{path}: {(time_ns - end_ns) / 1e9:.0f} s without an event, wanted at most an hour")
         # A picture taken at the very moment of a tick is that tick's picture.
-        while desktop.size is not None and (time_ns > end_ns or (time_ns == end_ns and topic != "screen")):
+        while running and (time_ns > end_ns or (time_ns == end_ns and topic != "screen")):
             rows.append(desktop.tick())
             pictures_ns.append(picture_ns)
             end_ns, picture_ns = end_ns + period_ns, desktop.picture_ns
-        first = desktop.size is None
         try:
             desktop.take(topic, message)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             found = f"{topic} message {str(message)[:100]}"
             raise InputError(f"{path}: {found}, wanted OWA's fields ({error})") from error
-        if first and desktop.size is not None:
+        if topic == "recording":
+            running = running and message.get("event") != "pause"
+        elif topic == "screen" and not running:
             desktop.tick()  # what came before the first picture is no action
-            end_ns, picture_ns = time_ns + period_ns, desktop.picture_ns
+            end_ns, picture_ns, running = time_ns + period_ns, desktop.picture_ns, True
+            starts.append(len(rows))
     if not rows or desktop.size is None:
         raise InputError(f"{path}: no screen messages over {1 / fps:g} s or more, wanted a desktop recording")
-    pointer, buttons, scroll, keys = zip(*rows, strict=True)
+    pointer, buttons, scroll, keys, redacted = zip(*rows, strict=True)
     video = path.parent / desktop.video.removeprefix("file://")
     lists = np.array(pointer), np.array(buttons), np.array(scroll, float), list(keys), np.array(pictures_ns, np.int64)
-    return Ticks(*lists, video, desktop.size, frozenset(desktop.pressed))
+    ends = np.array(redacted), tuple(starts)
+    return Ticks(*lists, video, desktop.size, frozenset(desktop.pressed), *ends)
 
 
 def read_messages(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yields time in ns, topic and contents of every message, in the order of time.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged; one that only lacks its end is not.
     """
     try:
-        with path.open("rb") as file:
-            for _, channel, message in make_reader(file, validate_crcs=True).iter_messages():
-                contents = json.loads(message.data)
-                if not isinstance(contents, dict):
-                    raise ValueError(f"a {type(contents).__name__} in topic {channel.topic}")
-                yield message.log_time, channel.topic, contents
+        for time_ns, topic, data in read_cut(path) if is_cut(path) else _read_whole(path):
+            contents = json.loads(data)
+            if not isinstance(contents, dict):
+                raise ValueError(f"a {type(contents).__name__} in topic {topic}")
+            yield time_ns, topic, contents
     except Exception as error:  # in damaged bytes the library's parser meets anything: struct, zstd, memory, key errors
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise InputError(f"{path}: not a whole MCAP file ({reason}), wanted one") from error
+
+
+def _read_whole(path: Path) -> Iterator[tuple[int, str, bytes]]:
+    with path.open("rb") as file:
+        for _, channel, message in make_reader(file, validate_crcs=True).iter_messages():
+            yield message.log_time, channel.topic, message.data
 
 
 def is_recording(path: Path) -> bool:
