@@ -107,6 +107,16 @@ def test_a_page_that_hangs_while_it_loads_is_named(folder: Path) -> None:
     wait_until_gone(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have real-time priority")
+def test_a_browser_leaves_the_processor_to_others(folder: Path) -> None:
+    """SVT-AV1 leaves root's thread so, and a browser with real-time priority starves the machine."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    env = make("click-test")
+    env.reset(seed=0)
+    assert {os.sched_getscheduler(process) for process in processes(folder)} == {os.SCHED_OTHER}
+    env.close()
+
+
 def test_nothing_is_left_of_a_closed_or_forgotten_environment(folder: Path) -> None:
     env = make("click-test")
     assert browser_processes(folder) == {}  # an environment that is only looked at starts no browser
