@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from worldmodel.models.backbone import BackboneConfig
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModel, WorldModelConfig

@@ -13,11 +13,14 @@ leads to no recorded frame (``action_mask`` is False there unless its value is k
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
+
+from worldmodel.analog_bits import bits_for, from_bits, to_bits
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold
 ActionKind = Literal["continuous", "binary", "categorical"]
@@ -66,14 +69,17 @@ class ActionSpec:
         dims: one entry per dimension.
         points: pairs of dimension indices (x, y) that are a place in the picture, whose [low, high] spans the picture's
             width and height; the model then sees the place relative to every latent token.
+
+    A model takes actions ``normalised``: numbers in [-1, 1], one per dimension, and behind them the further bits of
+    categorical dimensions, whose own number is their lowest bit (`worldmodel.analog_bits`).
     """
 
     dims: tuple[ActionDim, ...]
     points: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if any(not 0 <= index < len(self.dims) for point in self.points for index in point):
-            raise InputError(f"action points {self.points}: wanted indices below {len(self.dims)}")
+        if any(not 0 <= index < self.normalised_size for point in self.points for index in point):
+            raise InputError(f"action points {self.points}: wanted indices below {self.normalised_size}")
 
     def __len__(self) -> int:
         return len(self.dims)
@@ -90,20 +96,41 @@ class ActionSpec:
     def high(self) -> Float32[np.ndarray, "a"]:
         return np.array([dim.high for dim in self.dims], np.float32)
 
-    def normalise(self, actions: Float32[np.ndarray, "*t a"]) -> Float32[np.ndarray, "*t a"]:
+    @cached_property
+    def categorical(self) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
+        """Of every categorical dimension: its index, how many values it has, and where its bits are when normalised."""
+        found, end = [], len(self.dims)
+        for index, dim in enumerate(self.dims):
+            if dim.kind == "categorical":
+                count = round(dim.high - dim.low) + 1
+                more = bits_for(count) - 1
+                found.append((index, count, (index, *range(end, end + more))))
+                end += more
+        return tuple(found)
+
+    @property
+    def normalised_size(self) -> int:
+        """How many numbers a normalised action has."""
+        return len(self.dims) + sum(len(bits) - 1 for _, _, bits in self.categorical)
+
+    def normalise(self, actions: Float32[np.ndarray, "*t a"]) -> Float32[np.ndarray, "*t n"]:
         """Maps actions in their own units to [-1, 1] (values outside [low, high] are clipped)."""
         unit = (actions - self.low) / (self.high - self.low)
-        return np.clip(2.0 * unit - 1.0, -1.0, 1.0).astype(np.float32)
+        result = np.zeros((*actions.shape[:-1], self.normalised_size), np.float32)
+        result[..., : len(self)] = np.clip(2.0 * unit - 1.0, -1.0, 1.0)
+        for index, count, bits in self.categorical:
+            result[..., list(bits)] = to_bits((actions - self.low)[..., index], count)
+        return result
 
-    def denormalise(self, actions: Float32[np.ndarray, "*t a"]) -> Float32[np.ndarray, "*t a"]:
+    def denormalise(self, actions: Float32[np.ndarray, "*t n"]) -> Float32[np.ndarray, "*t a"]:
         """Maps [-1, 1] back to the actions' own units, snapping binary and categorical dimensions to legal values."""
-        unit = (np.clip(actions, -1.0, 1.0) + 1.0) / 2.0
+        unit = (np.clip(actions[..., : len(self)], -1.0, 1.0) + 1.0) / 2.0
         values = self.low + unit * (self.high - self.low)
         for index, dim in enumerate(self.dims):
             if dim.kind == "binary":
                 values[..., index] = np.where(unit[..., index] > 0.5, dim.high, dim.low)
-            elif dim.kind == "categorical":
-                values[..., index] = np.round(values[..., index])
+        for index, count, bits in self.categorical:
+            values[..., index] = self.low[index] + from_bits(actions[..., list(bits)], count)
         return values.astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tests.commands.running import SIZE_PX
 from tests.data.making import write_hdf5
 from worldmodel import checkpoint
 from worldmodel.data.embodiments import PUSHT
-from worldmodel.models.backbone import BackboneConfig
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 

@@ -10,7 +10,7 @@ from tests.commands.running import SIZE_PX
 from worldmodel.commands.recipe_parts import evaluate
 from worldmodel.config import load_config
 from worldmodel.data.embodiments import GRIPPER, PUSHT
-from worldmodel.models.backbone import BackboneConfig
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.models import tiny
-from worldmodel.models.backbone import BackboneConfig, Inputs
+from worldmodel.models.backbone import Inputs
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.prediction import stack_history
 from worldmodel.models.sampling import clean_inputs

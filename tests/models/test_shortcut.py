@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from tests.models import tiny
 from worldmodel.models import sampling
-from worldmodel.models.backbone import Backbone, BackboneConfig, Inputs, Outputs
+from worldmodel.models.backbone import Backbone, Inputs, Outputs
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.flow import euler_step
 from worldmodel.models.objective import ObjectiveConfig, dream_loss, total
 from worldmodel.models.sampling import Rollout, clean_inputs

@@ -2,7 +2,8 @@
 
 import torch
 
-from worldmodel.models.backbone import Backbone, BackboneConfig
+from worldmodel.models.backbone import Backbone
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 from worldmodel.types import ActionDim, ActionSpec, Batch, EmbodimentSpec

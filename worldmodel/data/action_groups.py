@@ -68,7 +68,7 @@ def group_body(body: EmbodimentSpec, frames_per_latent: int) -> EmbodimentSpec:
     """
     if frames_per_latent == 1:
         return body
-    size, steps = len(body.action), range(frames_per_latent)
+    size, steps = body.action.normalised_size, range(frames_per_latent)
     dims = tuple(replace(dim, name=f"{dim.name} {step}") for step in steps for dim in body.action.dims)
     points = tuple((x + step * size, y + step * size) for step in steps for x, y in body.action.points)
     return replace(body, action=ActionSpec(dims, points), fps=body.fps / frames_per_latent)

@@ -14,6 +14,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from worldmodel.models.backbone_config import BackboneConfig
+from worldmodel.models.classes import Classes
 from worldmodel.models.layers import (
     EmbodimentLinear,
     EmbodimentMLP,
@@ -22,66 +24,7 @@ from worldmodel.models.layers import (
     fourier_features,
     fourier_size,
 )
-from worldmodel.types import EmbodimentSpec, InputError
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """Shape of the transformer.
-
-    Attributes:
-        width: token width d.
-        layers: number of layers; every ``time_every``-th attends over time.
-        heads: attention heads; width must be a multiple of twice as many.
-        patch: latent cells per token along each side.
-        registers: free tokens per frame.
-        mlp_ratio: hidden size of the MLP over d.
-        window: frames a frame can look back to, itself included.
-        act_window: the same when actions are inferred or planned. Short: who sees much of his own motion learns to go
-            on as before (de Haan et al. 2019, "Causal confusion in imitation learning"). 1: only ``history`` tells of
-            the past, and every frame can be learnt from without those around it.
-        history: clean past frames shown beside every noisy one (0: only attention over time connects frames).
-        chunk: actions of a policy chunk.
-        chunk_tokens: tokens of a chunk; each holds several actions in a row.
-        fourier_bands: frequencies for actions and states (0: raw numbers).
-        relative_points: show every token the action's point relative to its own centre.
-        time_attention: "all" tokens of past frames, or only the same "position".
-        text_buckets: entries of the table of word embeddings, which words share by their hashes; 0: instructions are
-            not read. A bag of words: their order is not seen.
-        read_state: the readout tells the state, too, which a dream would not have otherwise.
-        shortcut: told the size of the denoising step, so that it can be distilled to a few large ones.
-    """
-
-    width: int = 192
-    layers: int = 8
-    heads: int = 4
-    patch: int = 2
-    registers: int = 1
-    mlp_ratio: float = 4.0
-    time_every: int = 4
-    window: int = 8
-    act_window: int = 3
-    history: int = 2
-    chunk: int = 16
-    chunk_tokens: int = 4
-    fourier_bands: int = 6
-    relative_points: bool = True
-    time_attention: str = "all"
-    text_buckets: int = 0
-    read_state: bool = False
-    shortcut: bool = False
-
-    def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise InputError(f"backbone.width: found {self.width}, wanted a multiple of 2 x heads ({2 * self.heads})")
-        if self.time_attention not in ("all", "position"):
-            raise InputError(f"backbone.time_attention: found {self.time_attention!r}, wanted 'all' or 'position'")
-        if self.window < 2 or self.history < 0 or self.chunk < 1:
-            raise InputError("backbone: wanted window >= 2, history >= 0 and chunk >= 1")
-        if not 1 <= self.act_window <= self.window:
-            raise InputError(f"backbone.act_window: found {self.act_window}, wanted 1 to window ({self.window})")
-        if self.chunk_tokens < 1 or self.chunk % self.chunk_tokens:
-            raise InputError(f"backbone.chunk_tokens: found {self.chunk_tokens}, wanted a divisor of {self.chunk}")
+from worldmodel.types import ActionSpec, EmbodimentSpec
 
 
 @dataclass
@@ -132,12 +75,17 @@ class Inputs:
 
 @dataclass
 class Outputs:
-    """Clean estimates; ``readout`` holds reward and logit of success of the action that led here (then the state)."""
+    """Clean estimates; ``readout`` holds reward and logit of success of the action that led here (then the state).
+
+    Where a model chooses among classes (``discrete``), ``action_logits`` and ``chunk_logits`` rate every one of them.
+    """
 
     latents: Float[Tensor, "b t h w c"]
     actions: Float[Tensor, "b t a"]
     readout: Float[Tensor, "b t told"]
     chunk: Float[Tensor, "b t r k a"] | None = None
+    action_logits: Float[Tensor, "b t classes"] | None = None
+    chunk_logits: Float[Tensor, "b t r k classes"] | None = None
 
 
 class Clock(nn.Module):
@@ -164,7 +112,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.config, self.grid = config, grid
         d, bodies = config.width, len(embodiments)
-        self.action_size = max(len(body.action) for body in embodiments)
+        self.action_size = max(body.action.normalised_size for body in embodiments)
         self.state_size = max(1, *(len(body.state_low) for body in embodiments))
         cell = channels * config.patch**2
         self.patch_in = nn.Linear(cell * (1 + config.history), d)
@@ -198,9 +146,19 @@ class Backbone(nn.Module):
         self.norm = nn.RMSNorm(d)
         self.latent_out = nn.Linear(d, cell)
         nn.init.zeros_(self.latent_out.weight)
+        self._init_heads([body.action for body in embodiments], d)
+
+    def _init_heads(self, actions: list[ActionSpec], d: int) -> None:
+        """What tells of actions and of how things stand, for every body."""
+        config, bodies = self.config, len(actions)
         self.action_out = EmbodimentLinear(bodies, d, self.action_size, zero=True)
         told = 2 + self.state_size * config.read_state
         self.readout = EmbodimentLinear(bodies, d, told, zero=True)
+        self.classes = Classes(actions, self.action_size)
+        if self.choosing:
+            size = self.classes.size
+            self.action_class = EmbodimentLinear(bodies, d, size, zero=True)
+            self.chunk_class = EmbodimentLinear(bodies, d, size * config.chunk // config.chunk_tokens, zero=True)
 
     point_index: Tensor
     point_mask: Tensor
@@ -224,6 +182,11 @@ class Backbone(nn.Module):
         if count:
             bands = self.config.fourier_bands
             self.point_in = nn.Sequential(nn.Linear(fourier_size(2, bands), d), nn.SiLU(), nn.Linear(d, d))
+
+    @property
+    def choosing(self) -> bool:
+        """Whether it chooses among the values of categorical dimensions."""
+        return self.config.discrete == "classes" and self.classes.size > 0
 
     @property
     def block_tokens(self) -> int:
@@ -307,21 +270,34 @@ class Backbone(nn.Module):
 
     def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
         """Everything that the normalised tokens tell."""
-        n, spatial = self.block_tokens, self.grid[0] * self.grid[1]
-        actions = self.action_out(x[:, :, spatial + 1], inputs.embodiment)
-        chunk = None if inputs.chunk is None else self.read_chunk(x[:, :, n:], inputs.embodiment)
-        readout = self.readout(x[:, :, n - 1], inputs.embodiment)
-        return Outputs(self.read_latents(x[:, :, :spatial]), actions, readout, chunk)
+        n, spatial, body = self.block_tokens, self.grid[0] * self.grid[1], inputs.embodiment
+        action = x[:, :, spatial + 1]
+        actions, logits = self.action_out(action, body), None
+        if self.choosing:
+            logits = self.action_class(action, body)
+            actions = self.classes.expect(actions, logits, body)
+        chunk, chunk_logits = (None, None) if inputs.chunk is None else self.read_chunk(x[:, :, n:], body)
+        readout = self.readout(x[:, :, n - 1], body)
+        return Outputs(self.read_latents(x[:, :, :spatial]), actions, readout, chunk, logits, chunk_logits)
 
     def read_latents(self, x: Float[Tensor, "b t n d"]) -> Float[Tensor, "b t h w c"]:
         """Latents of normalised tokens of pictures."""
         h, p = self.grid[0], self.config.patch
         return rearrange(self.latent_out(x), "b t (h w) (p q c) -> b t (h p) (w q) c", h=h, p=p, q=p)
 
-    def read_chunk(self, x: Float[Tensor, "b t rc d"], embodiment: Int64[Tensor, "b"]) -> Float[Tensor, "b t r k a"]:
-        """Action chunks of normalised tokens."""
-        parts, c = self.chunk_out(x, embodiment), self.config.chunk_tokens
-        return rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=c, a=self.action_size)
+    def read_chunk(
+        self, x: Float[Tensor, "b t rc d"], embodiment: Int64[Tensor, "b"]
+    ) -> tuple[Float[Tensor, "b t r k a"], Float[Tensor, "b t r k classes"] | None]:
+        """Action chunks of normalised tokens; and how classes are rated, by a model that chooses among them."""
+
+        def unfold(parts: Tensor, size: int) -> Tensor:
+            return rearrange(parts, "b t (r c) (g a) -> b t r (c g) a", c=self.config.chunk_tokens, a=size)
+
+        chunk = unfold(self.chunk_out(x, embodiment), self.action_size)
+        if not self.choosing:
+            return chunk, None
+        logits = unfold(self.chunk_class(x, embodiment), self.classes.size)
+        return self.classes.expect(chunk, logits, embodiment), logits
 
 
 def layers_of(backbone: Backbone) -> list[Layer]:

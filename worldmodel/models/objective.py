@@ -9,6 +9,7 @@ clock for actions); Li & He 2025 "Back to basics" (predicting the data, not the 
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -194,7 +195,8 @@ def dream_loss(
     error = (outputs.latents - target).square().mean(-1)
     losses = {"frames": (error * weights).sum() / weights.sum().clamp_min(1e-6)}
     true = _led_here(batch.actions, z.shape[1])
-    losses["joint"] = _masked((outputs.actions - true).square().mean(-1), dreams.invented)
+    error = _action_error(backbone, outputs.actions, outputs.action_logits, true, batch.embodiment)
+    losses["joint"] = _masked(error, dreams.invented)
     losses.update(_readout_loss(outputs.readout, batch, dreams.shown))
     if batch.state is not None and backbone.config.read_state:
         known = dreams.shown & ~batch.state.isnan().any(-1)
@@ -243,12 +245,13 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     )
     outputs = backbone(inputs, acting=True)
     assert outputs.chunk is not None
-    losses = {
-        "inverse": _masked((outputs.actions - actions).square().mean(-1), inverse),
-        "policy": _masked((outputs.chunk - chunk).square().mean((2, 4)), chunk_mask & ~inverse[..., None]),
+    error = partial(_action_error, backbone, body=batch.embodiment)
+    planned = error(outputs.chunk, outputs.chunk_logits, chunk).mean(2)
+    return {
+        "inverse": _masked(error(outputs.actions, outputs.action_logits, actions), inverse),
+        "policy": _masked(planned, chunk_mask & ~inverse[..., None]),
+        **_readout_loss(outputs.readout, batch, known, at),
     }
-    losses.update(_readout_loss(outputs.readout, batch, known, at))
-    return losses
 
 
 def _chunks(
@@ -271,6 +274,14 @@ def hide_history(
     seen = torch.where(torch.rand(mask.shape[:2], device=mask.device) < HISTORY_HIDDEN, fewer, count)
     mask = mask * (torch.arange(count, device=mask.device) < seen[..., None])
     return history * mask.repeat_interleave(history.shape[-1] // count, -1)[:, :, None, None], mask
+
+
+def _action_error(
+    backbone: Backbone, values: Tensor, logits: Tensor | None, true: Tensor, body: Tensor
+) -> Float[Tensor, "*rows"]:
+    if logits is None:
+        return (values - true).square().mean(-1)
+    return backbone.classes.error(values, logits, true, body)
 
 
 def _masked(error: Tensor, mask: Tensor) -> Tensor:

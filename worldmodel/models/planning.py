@@ -77,7 +77,7 @@ def plan(
         x = backbone.embed_chunk(chunk[:, None, None], clock, embodiment)[:, 0]
         for layer, attend, modulation, gain in zip(layers, attends, table, gains, strict=True):
             x = run_layer(layer, x, modulation, gain, attend)
-        return backbone.read_chunk(backbone.norm(x)[:, None], embodiment)[:, 0, 0]
+        return backbone.read_chunk(backbone.norm(x)[:, None], embodiment)[0][:, 0, 0]
 
     return denoise(noise, estimate, steps)
 

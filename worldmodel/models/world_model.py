@@ -347,4 +347,4 @@ class WorldModel(nn.Module):
     def _denormalise(self, actions: Tensor, body: int) -> np.ndarray:
         """The reverse: one action per frame, in its own units."""
         spec, n = self.embodiments[body].action, self.frames_per_latent
-        return spec.denormalise(split_actions(actions[..., : n * len(spec)].cpu().numpy(), n))
+        return spec.denormalise(split_actions(actions[..., : n * spec.normalised_size].cpu().numpy(), n))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from worldmodel.models.backbone import BackboneConfig
+from worldmodel.models.backbone_config import BackboneConfig
 from worldmodel.models.frame_tokenizer import check_size
 from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.tokenizer import TokenizerConfig
