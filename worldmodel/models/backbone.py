@@ -46,6 +46,7 @@ class Inputs:
         chunk_clock: flow time of each chunk.
         step_size: size of the denoising step that is taken from each frame, None or 0 where it is small.
         words: of the instruction (`worldmodel.data.words`), None where there is none.
+        kept: tokens of the picture that are looked at, and told of, in all frames; None: all.
     """
 
     latents: Float[Tensor, "b t h w c"]
@@ -62,13 +63,14 @@ class Inputs:
     chunk_clock: Float[Tensor, "b t r"] | None = None
     step_size: Float[Tensor, "b t"] | None = None
     words: Int64[Tensor, "b words"] | None = None
+    kept: Int64[Tensor, "b m"] | None = None
 
     def with_latents(self, latents: Tensor, clock: Tensor) -> "Inputs":
         return replace(self, latents=latents, clock=clock)
 
     def last_frame(self) -> "Inputs":
         """Of the last frame alone, which keeps its history."""
-        of_frames = {field.name for field in fields(self)} - {"embodiment", "words"}
+        of_frames = {field.name for field in fields(self)} - {"embodiment", "words", "kept"}
         values = {name: getattr(self, name) for name in of_frames}
         return replace(self, **{name: value[:, -1:] for name, value in values.items() if value is not None})
 
@@ -200,7 +202,9 @@ class Backbone(nn.Module):
         and `plan_chunk`.
         """
         x = self.embed(inputs)
-        n = self.block_tokens
+        if inputs.kept is not None:
+            x = torch.cat([_take(x, inputs.kept), x[:, :, self.grid[0] * self.grid[1] :]], 2)
+        n = x.shape[2]
         if inputs.chunk is not None:
             assert inputs.chunk_clock is not None
             x = torch.cat([x, self.embed_chunk(inputs.chunk, inputs.chunk_clock, inputs.embodiment)], 2)
@@ -213,7 +217,7 @@ class Backbone(nn.Module):
         in_space = {"group": self.config.chunk_tokens, "record": record}
         for layer in self.layers:
             x = layer(x, modulation, n, **(over_time if layer.over_time else in_space))
-        return self.read(self.norm(x), inputs)
+        return self.read(self.norm(x), inputs, n)
 
     def condition(self, clock: Float[Tensor, "*b"], step_size: Float[Tensor, "*b"] | None) -> Float[Tensor, "*b 6 d"]:
         """How layers are shifted, scaled and gated at a flow time, for a denoising step of some size."""
@@ -268,9 +272,9 @@ class Backbone(nn.Module):
         embedded = self.point_in(fourier_features(relative, self.config.fourier_bands))
         return (embedded * self.point_mask[inputs.embodiment][:, None, None, :, None]).sum(3)
 
-    def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
-        """Everything that the normalised tokens tell."""
-        n, spatial, body = self.block_tokens, self.grid[0] * self.grid[1], inputs.embodiment
+    def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs, n: int) -> Outputs:
+        """Everything that the normalised tokens tell, of which the first ``n`` are the frame's block."""
+        spatial, body = n - 3 - self.config.registers, inputs.embodiment
         action = x[:, :, spatial + 1]
         actions, logits = self.action_out(action, body), None
         if self.choosing:
@@ -278,12 +282,23 @@ class Backbone(nn.Module):
             actions = self.classes.expect(actions, logits, body)
         chunk, chunk_logits = (None, None) if inputs.chunk is None else self.read_chunk(x[:, :, n:], body)
         readout = self.readout(x[:, :, n - 1], body)
-        return Outputs(self.read_latents(x[:, :, :spatial]), actions, readout, chunk, logits, chunk_logits)
+        return Outputs(self.read_latents(x[:, :, :spatial], inputs.kept), actions, readout, chunk, logits, chunk_logits)
 
-    def read_latents(self, x: Float[Tensor, "b t n d"]) -> Float[Tensor, "b t h w c"]:
-        """Latents of normalised tokens of pictures."""
-        h, p = self.grid[0], self.config.patch
-        return rearrange(self.latent_out(x), "b t (h w) (p q c) -> b t (h p) (w q) c", h=h, p=p, q=p)
+    def read_latents(
+        self, x: Float[Tensor, "b t n d"], kept: Int64[Tensor, "b n"] | None = None
+    ) -> Float[Tensor, "b t h w c"]:
+        """Latents of normalised tokens of pictures; 0 where tokens are not among those kept."""
+        cells, (h, w), p = self.latent_out(x), self.grid, self.config.patch
+        if kept is not None:
+            index = kept[:, None, :, None].expand(cells.shape)
+            cells = cells.new_zeros(*cells.shape[:2], h * w, cells.shape[-1]).scatter(2, index, cells)
+        return rearrange(cells, "b t (h w) (p q c) -> b t (h p) (w q) c", h=h, p=p, q=p)
+
+    def cells_of(self, kept: Int64[Tensor, "b m"]) -> Float[Tensor, "b h w"]:
+        """1 for latent cells of the tokens that are kept, 0 for others."""
+        tokens = torch.zeros(len(kept), self.grid[0] * self.grid[1], device=kept.device).scatter(1, kept, 1.0)
+        p = self.config.patch
+        return tokens.unflatten(1, self.grid).repeat_interleave(p, 1).repeat_interleave(p, 2)
 
     def read_chunk(
         self, x: Float[Tensor, "b t rc d"], embodiment: Int64[Tensor, "b"]
@@ -298,6 +313,10 @@ class Backbone(nn.Module):
             return chunk, None
         logits = unfold(self.chunk_class(x, embodiment), self.classes.size)
         return self.classes.expect(chunk, logits, embodiment), logits
+
+
+def _take(x: Float[Tensor, "b t n d"], index: Int64[Tensor, "b m"]) -> Float[Tensor, "b t m d"]:
+    return x.gather(2, index[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3]))
 
 
 def layers_of(backbone: Backbone) -> list[Layer]:

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worldmodel.models.backbone import Backbone, Inputs
-from worldmodel.models.changes import token_changes
+from worldmodel.models.changes import choose_tokens, token_changes
 from worldmodel.models.flow import interpolate, sample_times
 from worldmodel.models.prediction import predict, stack_history
 from worldmodel.models.shortcut import sample_steps, shortcut_target
-from worldmodel.types import Batch
+from worldmodel.types import Batch, InputError
 
 CHANGED = 0.02  # mean squared change of a token
 HISTORY_HIDDEN = 0.1  # share of frames without all of their past, as at the start of an episode
@@ -49,6 +49,8 @@ class ObjectiveConfig:
         chunk_draws: noisy versions of the chunk that are denoised after every frame of one pass.
         text_hidden: share of rows whose instruction is hidden, so that the model does without one, too.
         shortcuts: share of dream rows that learn large denoising steps, when a model is distilled.
+        kept: share of the tokens of pictures that dream rows look at and learn from: those that change in the window,
+            and others by chance. Below 1 for screens, most of which stands still.
     """
 
     video: float = 0.15
@@ -66,6 +68,11 @@ class ObjectiveConfig:
     chunk_draws: int = 4
     text_hidden: float = 0.1
     shortcuts: float = 0.5
+    kept: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.kept <= 1.0:
+            raise InputError(f"objective.kept: found {self.kept}, wanted a share above 0, at most 1")
 
 
 @torch.no_grad()
@@ -158,6 +165,8 @@ def _dreams(
         noisy, history, history_mask, clock, noisy_actions, action_clock, shown | invented, batch.embodiment
     )
     inputs.step_size, inputs.words = size, _words(backbone, batch, config)
+    if config.kept < 1.0:
+        inputs.kept = choose_tokens(z, config.kept, backbone.config.patch, CHANGED)
     if config.own_history > 0 and actions_known and batch.past is None:
         given = (mode >= config.joint + config.video) & known[:, 1:].all(1, keepdim=True)
         own = _rows(b, t, config.own_history, z.device) & given
@@ -192,6 +201,8 @@ def dream_loss(
     weights = change_weights(z, z if batch.past is None else batch.past, config.changed_weight, backbone.config.patch)
     later = torch.arange(z.shape[1], device=z.device) > 0
     weights = weights * ((inputs.clock < 1.0) & later)[..., None, None]
+    if inputs.kept is not None:
+        weights = weights * backbone.cells_of(inputs.kept)[:, None]
     error = (outputs.latents - target).square().mean(-1)
     losses = {"frames": (error * weights).sum() / weights.sum().clamp_min(1e-6)}
     true = _led_here(batch.actions, z.shape[1])
