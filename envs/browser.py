@@ -13,8 +13,8 @@ from envs.chromium import BrowserError, Chromium, find_binary
 from envs.hands import Hands
 from envs.miniwob_tasks import find_page
 from envs.page import Page
-from envs.pointer import draw_pointer
 from worldmodel.data.screen import FPS, SCREEN, screen_spec
+from worldmodel.screen.pointer import draw_pointer
 from worldmodel.types import EmbodimentSpec, InputError
 
 MAX_TEXT = 512

@@ -123,7 +123,7 @@ class DotModel:
         return np.stack([[draw(place, goal) for place in row] for row, goal in zip(actions, goals, strict=True)])
 
     def infer_actions(
-        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None
+        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
         return np.stack([[find(frame, RED) for frame in row[1:]] for row in frames])
 

@@ -172,14 +172,18 @@ class EvaluationConfig:
         windows: open-loop dreams per dataset.
         horizon: frames of each.
         envs: environments in which to run the policy.
-        episodes: policy episodes in each.
+        tasks: of each environment; empty: the one that it has anyway.
+        episodes: policy episodes in each, and of each task.
+        parallel: episodes at once.
         seed: of the first policy episode.
     """
 
     windows: int = 64
     horizon: int = 16
     envs: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
     episodes: int = 50
+    parallel: int = 50
     seed: int = 1000
 
 

@@ -71,6 +71,43 @@ MEASURES = (
     ),
     Measure("joint.actions_r2", "Made-up actions against those of the recording; they need not agree.", digits=3),
     Measure(
+        "screen.pointer.median_px",
+        "How far the dreamed mouse pointer is from where it should be, in half of the pictures at most.",
+        " px",
+        (("tokenizer alone", "screen.pointer.ceiling.median_px"), ("last frame", "screen.pointer.copy_last.median_px")),
+        digits=1,
+    ),
+    Measure(
+        "screen.pointer.p95_px",
+        "The same in 95 % of the pictures; a missing pointer counts as infinitely far.",
+        " px",
+        (("tokenizer alone", "screen.pointer.ceiling.p95_px"), ("share missing", "screen.pointer.missing")),
+    ),
+    Measure(
+        "screen.transitions.accuracy",
+        "Whether the screen answers when a button is pressed, and stands still where it should.",
+        beside=(("always the more frequent", "screen.transitions.majority"),),
+        digits=3,
+    ),
+    Measure(
+        "screen.events.pointer_r2",
+        "R2 of the pointer's place as it is read from real frames.",
+        fixed="0 = always the mean",
+        digits=3,
+    ),
+    Measure(
+        "screen.events.left.f1",
+        "F1 of presses of the left button read from real frames, a tick early or late at most.",
+        beside=(("precision", "screen.events.left.precision"), ("recall", "screen.events.left.recall")),
+        digits=3,
+    ),
+    Measure(
+        "screen.events.key.f1",
+        "F1 of typed keys read from real frames, a tick early or late at most.",
+        beside=(("precision", "screen.events.key.precision"), ("recall", "screen.events.key.recall")),
+        digits=3,
+    ),
+    Measure(
         "policy.mean_score",
         "Mean over episodes of the best reward reached, acting in the real environment.",
         digits=3,

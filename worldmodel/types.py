@@ -161,6 +161,7 @@ class Episode:
         terminated: the episode ended in a final state (and was not cut short).
         text: instruction, or None.
         audio: waveform in [-1, 1], or None.
+        confidence: of actions that were inferred (`worldmodel.label`), from 0 to 1; None: they were recorded.
     """
 
     frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
@@ -177,6 +178,7 @@ class Episode:
     terminated: bool = False
     text: str | None = None
     audio: Float32[np.ndarray, "samples"] | None = None
+    confidence: Float32[np.ndarray, "t"] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -199,7 +201,7 @@ class Episode:
             if 0 in frames.shape[1:3]:
                 raise InputError(f"{where}: camera {name!r} shows pictures of {frames.shape[1:3]} px, wanted some")
         lengths = {f"camera {name}": len(frames) for name, frames in self.frames.items()}
-        for name in ("actions", "action_mask", "state", "reward", "success"):
+        for name in ("actions", "action_mask", "state", "reward", "success", "confidence"):
             if (values := getattr(self, name)) is not None:
                 lengths[name] = len(values)
         if len(set(lengths.values())) != 1:

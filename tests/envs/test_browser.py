@@ -11,9 +11,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from envs import chromium, extras
-from envs.pointer import HEIGHT, WIDTH, draw_pointer
 from tests.envs.browsing import MISSING, REASON, action, click, make, place_of, type_text
 from worldmodel.data.screen import KEYS, SCREEN
+from worldmodel.screen.pointer import HEIGHT, WIDTH, draw_pointer
 from worldmodel.types import InputError
 
 pytestmark = pytest.mark.skipif(MISSING, reason=REASON)

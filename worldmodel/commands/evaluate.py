@@ -94,17 +94,15 @@ def _tokenizers(args: argparse.Namespace) -> None:
 def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], Any]:
     from worldmodel.data.open import open_dataset
     from worldmodel.evaluate import evaluate_dream
+    from worldmodel.screen.measures import evaluate_screen, is_screen
 
-    return evaluate_dream(
-        model,
-        open_dataset(args.data),
-        steps=args.horizon,
-        max_windows=args.windows,
-        camera=args.camera,
-        sampling_steps=args.sampling_steps,
-        seed=args.seed,
-        progress=True,
-    )
+    source = open_dataset(args.data)
+    options: dict[str, Any] = {"steps": args.horizon, "max_windows": args.windows, "camera": args.camera}
+    options |= {"sampling_steps": args.sampling_steps, "seed": args.seed, "progress": True}
+    metrics, samples = evaluate_dream(model, source, **options)
+    if is_screen(source.embodiments[0]):
+        metrics["screen"] = evaluate_screen(model, source, **options)
+    return metrics, samples
 
 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":
@@ -155,6 +153,11 @@ HEADLINES = (
     "control.shuffle_ratio",
     "control.inverse_r2_dream",
     "actions.inverse_r2",
+    "screen.pointer.median_px",
+    "screen.transitions.accuracy",
+    "screen.transitions.majority",
+    "screen.events.pointer_r2",
+    "screen.events.left.f1",
     "policy.mean_score",
     "policy.success_rate",
     "policy.ms_per_action",

@@ -23,6 +23,7 @@ from worldmodel.evaluate import evaluate_dream
 from worldmodel.models.world_model import WorldModel
 from worldmodel.panels import Film
 from worldmodel.report import write_report
+from worldmodel.screen.measures import evaluate_screen, is_screen
 from worldmodel.sources import open_source
 from worldmodel.types import EmbodimentSpec, Episode
 
@@ -74,17 +75,19 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
 
     Returns:
         The measures of ``metrics.json`` by dataset, and those of the policy: ``policy``, or ``policies`` by environment
-        where there are several.
+        (or task) where there are several.
     """
     metrics: dict[str, Any] = {}
     films: list[Film] = []
-    envs = [full_id(env_id) for env_id in config.evaluation.envs]
-    for env_id in envs:
-        policy, filmed = _policy(model, config, env_id)
-        if len(envs) == 1:
+    worlds = [
+        (full_id(env_id), task) for env_id in config.evaluation.envs for task in config.evaluation.tasks or [None]
+    ]
+    for env_id, task in worlds:
+        policy, filmed = _policy(model, config, env_id, {} if task is None else {"task": task})
+        if len(worlds) == 1:
             metrics["policy"], films = policy, filmed
         else:
-            name = env_id.rpartition("/")[2]
+            name = task or env_id.rpartition("/")[2]
             metrics.setdefault("policies", {})[name] = policy
             write_report(output / name, {"policy": policy}, title=f"{config.name}: {name}", episodes=filmed)
     shown = None
@@ -92,15 +95,16 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
         source = HeldOut(dataset, name, Path(config.output))
         if not len(source):
             continue
-        metrics[name], samples = evaluate_dream(
-            model,
-            source,
-            steps=config.evaluation.horizon,
-            max_windows=config.evaluation.windows,
-            camera=dataset.camera,
-            seed=config.evaluation.seed,
-            progress=True,
-        )
+        options: dict[str, Any] = {
+            "steps": config.evaluation.horizon,
+            "max_windows": config.evaluation.windows,
+            "camera": dataset.camera,
+            "seed": config.evaluation.seed,
+            "progress": True,
+        }
+        metrics[name], samples = evaluate_dream(model, source, **options)
+        if is_screen(source.embodiments[0]):
+            metrics[name]["screen"] = evaluate_screen(model, source, **options)
         shown = shown or (metrics[name], samples)
         write_report(output / name, metrics[name], title=f"{config.name}: {name}", dream=samples, episodes=[])
     first, samples = shown or ({}, None)
@@ -108,20 +112,25 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
     return metrics
 
 
-def _policy(model: WorldModel, config: RecipeConfig, env_id: str) -> tuple[dict[str, Any], list[Film]]:
-    first = gymnasium.make(env_id)
+def _policy(
+    model: WorldModel, config: RecipeConfig, env_id: str, env_options: dict[str, Any]
+) -> tuple[dict[str, Any], list[Film]]:
+    first = gymnasium.make(env_id, **env_options)
     limit = first.spec.max_episode_steps if first.spec else None
     rivals = fitting(SCRIPTED, first)
     first.close()
     metrics, episodes = evaluate_policy(
-        lambda: gymnasium.make(env_id),
+        lambda: gymnasium.make(env_id, **env_options),
         lambda envs: BatchWorldActionPolicy(model, **role(model, envs[0])),
         episodes=config.evaluation.episodes,
         seed0=config.evaluation.seed,
         max_steps=limit or 1000,
+        parallel=config.evaluation.parallel,
         record=FILMED,
         references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in rivals},
         progress=True,
     )
     fps = float(first.metadata.get("render_fps", 10))
-    return {"env": env_id, **metrics}, [episode.film(fps) for episode in episodes if episode.frames]
+    return {"env": env_id, "env_options": env_options, **metrics}, [
+        episode.film(fps) for episode in episodes if episode.frames
+    ]

@@ -100,6 +100,7 @@ class LeRobotSource:
             episode_id=f"{index:06d}",
             source=self.path,
             licence=layout.licence,
+            confidence=column(table, "info.action_confidence", np.float32),
         ).validate()
 
     def _rows(self, row: Mapping[str, Any]) -> pa.Table:

@@ -37,6 +37,8 @@ def frame_rows(episode: Episode) -> Iterator[dict[str, Any]]:
             row["next.success"] = episode.success[t : t + 1]
         row["next.done"] = np.array([episode.terminated and t == last])
         row["info.action_known"] = episode.action_mask[t : t + 1]
+        if episode.confidence is not None:
+            row["info.action_confidence"] = episode.confidence[t : t + 1]
         yield row
 
 

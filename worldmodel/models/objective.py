@@ -224,7 +224,7 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     """
     z = batch.latents
     assert z is not None
-    (b, t), k = z.shape[:2], backbone.config.chunk
+    b, t = z.shape[:2]
     alone = backbone.config.act_window == 1
     at = slice(t - 1 if alone else 0, t)
     context = _context(z, config)
@@ -235,10 +235,9 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
     n = actions.shape[1]
     inverse = _rows(b, n, config.inverse, z.device) & known
     action_clock = sample_times((b, n), config.noise_share).to(z.device)
-    chunk, chunk_mask = _chunks(batch, at, k, config.chunk_draws)
+    chunk, chunk_mask = _chunks(batch, at, backbone.config.chunk, config.chunk_draws)
     chunk_clock = sample_times((b, n, config.chunk_draws), config.noise_share).to(z.device)
-    nothing = torch.full((b, t, backbone.state_size), torch.nan, device=z.device)
-    state = (nothing if batch.state is None else batch.state)[:, at]
+    state = _states(backbone, batch)[:, at]
     inputs = Inputs(
         latents=context[:, at],
         history=history,
@@ -263,6 +262,17 @@ def act_loss(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> dict[
         "policy": _masked(planned, chunk_mask & ~inverse[..., None]),
         **_readout_loss(outputs.readout, batch, known, at),
     }
+
+
+def _states(backbone: Backbone, batch: Batch) -> Float[Tensor, "b t s"]:
+    """States at all frames; NaN where they are not known."""
+    z = batch.latents
+    assert z is not None
+    return (
+        torch.full((*z.shape[:2], backbone.state_size), torch.nan, device=z.device)
+        if batch.state is None
+        else batch.state
+    )
 
 
 def _chunks(

@@ -201,9 +201,11 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def infer_actions(
-        self, frames: Shaped[np.ndarray, "b t h w 3"], *, embodiment: str | None = None
+        self, frames: Shaped[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
         """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units.
+
+        ``seed`` is that of the noise that actions start from: where several draws differ, the frames do not tell.
 
         Where time is compressed and frames are left over at the end, their actions are read from the last frames that
         do fit; of fewer than that, the last one is repeated.
@@ -212,12 +214,12 @@ class WorldModel(nn.Module):
         if left := count % self.frames_per_latent:
             if count < self.frames_per_latent:
                 frames = np.concatenate([frames, np.repeat(frames[:, -1:], self.frames_per_latent - count, 1)], 1)
-                return self.infer_actions(frames, embodiment=embodiment)[:, :count]
-            first = self.infer_actions(frames[:, :-left], embodiment=embodiment)
-            last = self.infer_actions(frames[:, left:], embodiment=embodiment)
+                return self.infer_actions(frames, embodiment=embodiment, seed=seed)[:, :count]
+            first = self.infer_actions(frames[:, :-left], embodiment=embodiment, seed=seed)
+            last = self.infer_actions(frames[:, left:], embodiment=embodiment, seed=seed)
             return np.concatenate([first, last[:, -left:]], 1)
         latents = self.encode(frames)
-        actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2)
+        actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2, seed=seed)
         return self._denormalise(actions[:, 1:], body)
 
     @torch.no_grad()

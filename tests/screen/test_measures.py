@@ -1,0 +1,67 @@
+"""Measures of dreamed screens, on models whose faults are known."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.dot_world import DotModel, DotSource
+from tests.screen.button_world import ButtonModel, ButtonSource, DeadModel, NervousModel, make_episode
+from worldmodel.screen.measures import evaluate_screen
+from worldmodel.screen.moments import SETTLED, choose_moments
+from worldmodel.types import InputError
+
+OPTIONS: dict[str, Any] = {"max_windows": 12, "batch": 4}
+
+
+def test_who_knows_the_screen_makes_no_error() -> None:
+    measures = evaluate_screen(ButtonModel(), ButtonSource(), **OPTIONS)
+    for name in ("", "ceiling"):
+        pointer = measures["pointer"][name] if name else measures["pointer"]
+        assert (pointer["median_px"], pointer["p95_px"], pointer["missing"]) == (0.0, 0.0, 0.0)
+    assert measures["pointer"]["copy_last"]["median_px"] > 5
+    assert measures["pointer"]["by_horizon"]["median_px"] == [0.0] * 16
+    transitions = measures["transitions"]
+    assert (transitions["accuracy"], transitions["count"]) == (1.0, 12.0)
+    assert 0 < transitions["happened"] < 0.5, "presses beside the box change nothing"
+    assert transitions["majority"] == 1.0 - transitions["happened"]
+    assert set(transitions["by_kind"]) == {"Press box"}
+    events = measures["events"]
+    assert events["pointer_r2"] == pytest.approx(1.0)
+    assert events["left"]["precision"] == 1.0
+    assert events["left"]["recall"] == pytest.approx(0.5, abs=0.1), "presses beside the box show nothing"
+
+
+def test_a_screen_that_never_answers_is_as_good_as_the_majority() -> None:
+    transitions = evaluate_screen(DeadModel(), ButtonSource(), **OPTIONS)["transitions"]
+    assert transitions["accuracy"] == transitions["majority"]
+
+
+def test_a_screen_that_always_changes_is_wrong_where_nothing_happens() -> None:
+    measures = evaluate_screen(NervousModel(), ButtonSource(), **OPTIONS)
+    assert measures["transitions"]["accuracy"] <= measures["transitions"]["happened"]
+    assert measures["pointer"]["missing"] == 1.0
+    assert measures["pointer"]["median_px"] is None
+
+
+def test_moments_are_chosen_evenly_and_again() -> None:
+    options: dict[str, Any] = {"context": 4, "count": 10, "frame_size": (64, 96), "embodiment": "screen", "seed": 3}
+    moments, again = (choose_moments(ButtonSource(), **options) for _ in range(2))
+    assert len(moments) == 10
+    for one, other in zip(moments, again, strict=True):
+        assert np.array_equal(one.frames, other.frames)
+        assert (one.frames.shape, one.actions.shape) == ((4 + SETTLED, 64, 96, 3), (3 + SETTLED, 11))
+    pressed = [moment.actions[3, 2] for moment in moments]
+    assert sum(pressed) == 5
+    assert all(not moment.actions[:, 2].any() for moment, down in zip(moments, pressed, strict=True) if not down)
+
+
+def test_recordings_without_a_press_or_a_pointer_are_refused() -> None:
+    source = ButtonSource(1)
+    still = make_episode(0)
+    source.episodes = [replace(still, actions=still.actions * (np.arange(11) != 2))]
+    with pytest.raises(InputError, match="no press of a button with 4 frames before and 5 after it"):
+        evaluate_screen(ButtonModel(), source, **OPTIONS)
+    with pytest.raises(InputError, match="'dot' has no pointer with a left button"):
+        evaluate_screen(DotModel(), DotSource(), **OPTIONS)

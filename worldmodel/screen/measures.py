@@ -1,0 +1,200 @@
+"""What pixels alone do not tell of a dreamed screen: where the pointer is, whether it answers, what events it shows.
+
+Every number stands beside references: for the pointer, the tokenizer's pictures of the truth (``ceiling``) and the last
+context frame (``copy_last``); for transitions, the more frequent answer; for events, how many there were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from rich.progress import track
+
+from worldmodel.data.cameras import camera_frames
+from worldmodel.data.frames import resize_frames
+from worldmodel.evaluation_windows import Window, choose_windows
+from worldmodel.label import infer_whole
+from worldmodel.metrics import mean_known, r2_per_dim
+from worldmodel.rollout import Dreamer
+from worldmodel.screen.events import score_events
+from worldmodel.screen.moments import SETTLED, Moment, choose_moments
+from worldmodel.screen.pointer import find_pointer
+from worldmodel.screen.transitions import Transitions, elsewhere
+from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
+
+CONTEXT = 4
+
+
+def evaluate_screen(
+    model: Dreamer,
+    source: EpisodeSource,
+    *,
+    steps: int = 16,
+    max_windows: int = 128,
+    batch: int = 16,
+    camera: str | None = None,
+    sampling_steps: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Measures dreams of screens, and the events that are read from true pictures.
+
+    Args:
+        model: the dreamer.
+        source: recordings of screens; the body's first point is where the pointer is, and one dimension is ``left``.
+        steps: frames to dream where the pointer is followed.
+        max_windows: dreams for each of the two questions; recordings to read events from.
+        batch: windows dreamed at once.
+        camera: see `camera_frames`.
+        sampling_steps: denoising steps per frame; the model's own number unless given.
+        seed: of windows and noise.
+        progress: show progress bars.
+
+    Returns:
+        ``pointer`` (``median_px``, ``p95_px`` and the share ``missing``, by horizon), ``transitions`` (`Transitions`),
+        ``events`` (`score_events`, with the R2 of the pointer's place).
+
+    Raises:
+        InputError: the model does not know the recordings' body, it has no pointer, or nothing to measure on.
+    """
+    body = source.embodiments[0]
+    if not is_screen(body):
+        raise InputError(f"{source.path}: embodiment {body.name!r} has no pointer with a left button, wanted a screen")
+    common: dict[str, Any] = {"frame_size": model.frame_size, "embodiment": body.name, "camera": camera, "seed": seed}
+    windows = choose_windows(source, length=CONTEXT + steps, count=max_windows, **common)
+    moments = choose_moments(source, context=CONTEXT, count=max_windows, **common)
+    subject = _Subject(model, body, sampling_steps)
+    pointer = _Pointer(subject, steps)
+    for number, part in enumerate(track(list(batched(windows, batch)), "following the pointer", disable=not progress)):
+        pointer.add(part, seed + number)
+    transitions = Transitions()
+    for number, part in enumerate(track(list(batched(moments, batch)), "pressing buttons", disable=not progress)):
+        _press(subject, part, transitions, seed + number)
+    return {
+        "pointer": pointer.summary(),
+        "transitions": transitions.summary(),
+        "events": _events(model, source, body, max_windows, camera, progress),
+    }
+
+
+def is_screen(body: EmbodimentSpec) -> bool:
+    """Whether somebody acts with a pointer that has a left button."""
+    return bool(body.action.points) and "left" in body.action.names
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is measured: a model, of one of its bodies."""
+
+    model: Dreamer
+    body: EmbodimentSpec
+    sampling_steps: int | None
+
+    def imagine(
+        self,
+        context: UInt8[np.ndarray, "b t h w 3"],
+        actions: Float[np.ndarray, "b n a"],
+        texts: Sequence[str | None],
+        seed: int,
+    ) -> UInt8[np.ndarray, "b k h w 3"]:
+        """Dreams what follows a context, of actions from its first frame on."""
+        return self.model.imagine(
+            context,
+            actions[:, CONTEXT - 1 :],
+            context_actions=actions[:, : CONTEXT - 1],
+            steps=self.sampling_steps,
+            seed=seed,
+            embodiment=self.body.name,
+            text=texts if self.model.reads_text else None,
+        )
+
+    def places(self, actions: Float[np.ndarray, "*n a"]) -> Float[np.ndarray, "*n 2"]:
+        """Columns and rows of the model's pictures into which actions put the pointer."""
+        place, (height, width) = list(self.body.action.points[0]), self.model.frame_size
+        low, high = self.body.action.low[place], self.body.action.high[place]
+        return np.floor(np.round((actions[..., place] - low) / (high - low) * (width, height), 3))
+
+
+class _Pointer:
+    """How far the pointer of dreamed pictures is from where it truly is, by horizon."""
+
+    def __init__(self, subject: _Subject, steps: int) -> None:
+        self.subject, self.steps = subject, steps
+        self.errors: dict[str, list[Float[np.ndarray, "b k"]]] = {"dream": [], "ceiling": [], "copy_last": []}
+
+    def add(self, windows: Sequence[Window], seed: int) -> None:
+        frames = np.stack([window.frames for window in windows])
+        actions = np.stack([window.actions for window in windows])
+        context, true = frames[:, :CONTEXT], frames[:, CONTEXT:]
+        # The truth has a pointer in every picture, drawn where the action before it says.
+        places, model = self.subject.places(actions[:, CONTEXT - 1 :]), self.subject.model
+        shown = {
+            "dream": self.subject.imagine(context, actions, [window.text for window in windows], seed),
+            "ceiling": model.decode(model.encode(true)),
+            "copy_last": np.repeat(context[:, -1:], self.steps, 1),
+        }
+        for name, pictures in shown.items():
+            self.errors[name].append(_distances(pictures, places))
+
+    def summary(self) -> dict[str, Any]:
+        dream, *references = ((name, np.concatenate(parts)) for name, parts in self.errors.items())
+        by_horizon = [_describe(column) for column in dream[1].T]
+        return {
+            **_describe(dream[1]),
+            "by_horizon": {name: [at[name] for at in by_horizon] for name in by_horizon[0]},
+            **{name: _describe(errors) for name, errors in references},
+        }
+
+
+def _distances(
+    pictures: UInt8[np.ndarray, "b k h w 3"], places: Float[np.ndarray, "b k 2"]
+) -> Float[np.ndarray, "b k"]:
+    """Distance in px of the pointer that is shown from where it should be; NaN where none is shown."""
+    result = np.full(places.shape[:2], np.nan)
+    for index in np.ndindex(*result.shape):
+        if (found := find_pointer(pictures[index])) is not None:
+            result[index] = np.linalg.norm(np.array(found) - places[index])
+    return result
+
+
+def _describe(errors: Float[np.ndarray, "*n"]) -> dict[str, float | None]:
+    """Of all distances; a pointer that is missing counts as infinitely far off for median and percentile."""
+    values = np.where(np.isnan(errors), np.inf, errors)
+    measures = {
+        "median_px": np.percentile(values, 50, method="higher"),
+        "p95_px": np.percentile(values, 95, method="higher"),
+    }
+    known = {name: float(value) if np.isfinite(value) else None for name, value in measures.items()}
+    return {**known, "missing": float(np.isnan(errors).mean())}
+
+
+def _press(subject: _Subject, moments: Sequence[Moment], transitions: Transitions, seed: int) -> None:
+    frames = np.stack([moment.frames for moment in moments])
+    actions = np.stack([moment.actions for moment in moments])
+    dreamed = subject.imagine(frames[:, :CONTEXT], actions, [moment.text for moment in moments], seed)
+    model, places = subject.model, subject.places(actions)
+    still = model.decode(model.encode(frames[:, CONTEXT - 1 : CONTEXT]))[:, 0]
+    for row, moment in enumerate(moments):
+        before, after = frames[row, CONTEXT - 1], frames[row, -1]
+        free = elsewhere(model.frame_size, *((float(x), float(y)) for x, y in places[row, [CONTEXT - 2, -1]]))
+        transitions.add(moment.kind, before, after, dreamed[row, SETTLED - 1], still[row], free)
+
+
+def _events(
+    model: Dreamer, source: EpisodeSource, body: EmbodimentSpec, count: int, camera: str | None, progress: bool
+) -> dict[str, Any]:
+    """Compares recorded events with those that the model reads from the pictures, over whole recordings."""
+    pairs = []
+    chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)).tolist()
+    for index in track(chosen, "reading events", disable=not progress):
+        episode = source[index]
+        if episode.embodiment == body.name and len(episode) > 1 and episode.action_mask[:-1].all():
+            frames = resize_frames(camera_frames(episode, camera), *model.frame_size)
+            pairs.append((episode.actions[:-1], infer_whole(model, frames, embodiment=body.name)))
+    place = list(body.action.points[0])
+    true, told = (np.concatenate([pair[side][:, place] for pair in pairs]) for side in (0, 1))
+    r2 = r2_per_dim(true, told)
+    return {"pointer_r2": mean_known(r2), "pointer_r2_per_dim": r2, **score_events(body.action, pairs)}
