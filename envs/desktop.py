@@ -183,7 +183,7 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
                 display = self._display = Display(screen.name)
                 self._grabber = mss.MSS(display=screen.name, with_cursor=True)
             self._hands, self._windows = XHands(display), WindowReader(display, [])
-            self._hands.move(x, y)
+            self._hands.move(float(x), float(y))
             self._open_programs(display, screen)
             self._observe()
 

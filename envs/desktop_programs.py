@@ -22,6 +22,7 @@ BROWSER_FLAGS = (
     "--mute-audio",
     "--no-first-run",
     "--password-store=basic",
+    "--test-type",  # says nothing about the flags above
 )
 KINDS: Mapping[str, tuple[str, ...]] = {
     "terminal": ("xterm",),

@@ -75,9 +75,6 @@ def _wait(holds: Any, screen: VirtualScreen, name: str) -> None:
     while not holds():
         screen.look(LOOK_S)
         if screen.ended:
-            index, status = next(iter(screen.ended.items()))
-            raise ScreenError(
-                f"waiting for {name}, number {index} of server, window manager and programs ended: {status}"
-            )
+            raise ScreenError(f"{name} or what is below it ended with status {next(iter(screen.ended.values()))}")
         if time.monotonic() > end_s:
             raise ScreenError(f"{name} shows no window within {START_S:g} s")

@@ -12,7 +12,7 @@ UNKNOWN = "\ufffd"
 CHARACTERS = "".join(filter(str.isprintable, map(chr, range(0x3000)))) + UNKNOWN
 
 
-def screen_spaces(spec: EmbodimentSpec, height: int, width: int) -> tuple[spaces.Dict, spaces.Box]:
+def screen_spaces(spec: EmbodimentSpec, height: int, width: int) -> tuple[spaces.Space[dict[str, Any]], spaces.Box]:
     """Returns the spaces of observations (``pixels``, ``agent_pos``, ``text``) and of actions.
 
     Args:

@@ -69,8 +69,8 @@ class XHands:
     def move(self, x: float, y: float) -> None:
         """Puts the pointer somewhere, at the edge where that is outside."""
         column, row = (int(np.clip(np.floor(at), 0, last)) for at, last in zip((x, y), self._last, strict=True))
-        fake_input(self._display, X.MotionNotify, x=column, y=row)
-        self._display.sync()
+        if (column, row) != self.place():
+            fake_input(self._display, X.MotionNotify, x=column, y=row)
 
     def place(self) -> tuple[int, int]:
         """Returns where the pointer is, x and y in px."""
