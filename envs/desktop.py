@@ -37,19 +37,20 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
     Observation: ``pixels`` uint8 (h w 3), the screen with the pointer as programs shape it; ``agent_pos`` float32 (2,):
     where the pointer is, x and y in px of the picture; ``text``: the instruction, or the title of the window in front
     (characters beyond U+2FFF become U+FFFD). Action: see `worldmodel.data.screen`; the pointer stops at the edges.
-    Within a tick, shift, ctrl and alt come first, then the pointer moves, buttons go down or up, the wheel turns by whole
-    notches, and the key is typed. Reward: 0, or the judge's. ``info``: ``is_success`` (the judge ended the episode with a
-    reward above 0), ``crashed``, and ``late_s``, how much later than planned the step ended.
+    Within a tick, shift, ctrl and alt come first, then the pointer moves, buttons go down or up, the wheel turns by
+    whole notches, and the key is typed. Reward: 0, or the judge's. ``info``: ``is_success`` (the judge ended the
+    episode with a reward above 0), ``crashed``, and ``late_s``: how much later than planned the step ended, in s.
 
     A step ends 0.1 s after the one before, of real time, however long its caller thinks; where that is over already, it
-    ends at once, and ticks that are over altogether are left out. So nothing repeats itself exactly: the seed draws only
-    where the pointer is at first.
+    ends at once, and ticks that are over altogether are left out. So nothing repeats itself exactly: the seed draws
+    only where the pointer is at first.
 
     Programs see none of this process's variables. They run in a sandbox (bubblewrap) without network, in which they can
-    write nothing but their home and see no process but their own. Where this machine does not permit it there is a
-    warning, and they may do all that the user may. The window manager is jwm: windows have a bar to move them by, Alt+Tab
-    and Alt+F4 do what they do elsewhere. A program that is closed (status 0) is gone; when the last one is, the episode
-    ends (``truncated``). It also ends, with ``info["crashed"]``, when a program fails or the X server crashes or hangs.
+    write nothing but their home and see no process but their own. They can read what the user can. Where this machine
+    does not permit a sandbox there is a warning, and they may do all that the user may. The window manager is jwm:
+    windows have a bar to move and close them by. A program that is closed (status 0) is gone; when the last one is, the
+    episode ends (``truncated``). It also ends, with ``info["crashed"]``, when a program fails or the X server crashes
+    or hangs.
 
     Args:
         programs: one or several of ``"terminal"`` (xterm), ``"editor"`` (l3afpad), ``"files"`` (pcmanfm) and
@@ -62,8 +63,8 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
         render_mode: ``"rgb_array"`` or None.
 
     Raises:
-        InputError: a program, Xvfb, jwm or bubblewrap is not installed, a size that is not divisible by 16, or no time to
-            answer.
+        InputError: a program, Xvfb, jwm or bubblewrap is not installed, a size that is not divisible by 16, or no time
+            to answer.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]

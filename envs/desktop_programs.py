@@ -37,7 +37,6 @@ STYLE = """<JWM>
 <FocusModel>click</FocusModel>
 <MoveMode>opaque</MoveMode>
 <ResizeMode>opaque</ResizeMode>
-<Key mask="A" key="F4">close</Key>
 <Key mask="A" key="Tab">nextstacked</Key>
 </JWM>
 """

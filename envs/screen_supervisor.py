@@ -1,11 +1,11 @@
-"""Starts an X server and the programs on its screen, and leaves nothing of them behind: a script, in a process of its own.
+"""Runs an X server and the programs on its screen, and leaves nothing of them behind: a script, in its own process.
 
     python -I screen_supervisor.py FOLDER SERVER [ARGUMENT ...]
 
-It says ``screen NUMBER`` when the server is there, takes lists of words (JSON, one a line) as programs to start, and says
-``ended INDEX STATUS`` when the program of that index (from 1; the server: 0) is no more; a negative status is a signal. It
-ends with its standard input, which is when its owner closes it or is no more, or with the server: then it kills
-everything that anything below it has started, ends the server and removes the folder.
+It says ``screen NUMBER`` when the server is there, takes lists of words (JSON, one a line) as programs to start, and
+says ``ended INDEX STATUS`` when the program of that index (from 1; the server: 0) is no more; a negative status is a
+signal. It ends with its standard input, which is when its owner closes it or is no more, or with the server: then it
+kills everything that anything below it has started, ends the server and removes the folder.
 """
 
 import ctypes

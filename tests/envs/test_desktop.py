@@ -59,6 +59,8 @@ def test_every_key_types_what_it_is_called(opened: Callable[..., Any]) -> None:
 
 def test_special_keys_and_modifiers(opened: Callable[..., Any]) -> None:
     env = opened()
+    type_line(env, "echo > ready")
+    wait_for_text(env, "ready")
     type_keys(env, *"ho ", "Home", "c", "End", *"xy", "ArrowLeft", "Delete", "Backspace")
     type_keys(env, "a", ctrl=1.0)
     type_keys(env, "e", "End")
