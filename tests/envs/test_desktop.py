@@ -64,9 +64,9 @@ def test_special_keys_and_modifiers(opened: Callable[..., Any]) -> None:
     type_keys(env, *"ho ", "Home", "c", "End", *"xy", "ArrowLeft", "Delete", "Backspace")
     type_keys(env, "a", ctrl=1.0)
     type_keys(env, "e", "End")
-    type_keys(env, "a", "1", "A", "-", shift=1.0)
+    type_keys(env, "a", "2", "A", "-", shift=1.0)
     type_keys(env, "b", *" > typed", "Enter")
-    assert wait_for_text(env, "typed") == "A!A_b\n"
+    assert wait_for_text(env, "typed") == "A@A_b\n"
 
 
 def test_the_hands_do_one_thing_after_the_other(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
