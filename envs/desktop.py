@@ -34,9 +34,11 @@ Judge = Callable[[Path], tuple[float, bool]]
 class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
     """Programs side by side on a screen; every episode starts them anew, with an empty home folder.
 
-    Observation: ``pixels`` uint8 (h w 3), the screen with the pointer as programs shape it; ``agent_pos`` float32 (2,):
-    where the pointer is, x and y in px of the picture; ``text``: the instruction, or the title of the window in front
-    (characters beyond U+2FFF become U+FFFD). Action: see `worldmodel.data.screen`; the pointer stops at the edges.
+    Observation: ``pixels`` uint8 (h w 3), the screen with the pointer as programs shape it (some hide it while keys are
+    typed); ``agent_pos`` float32 (2,): where the pointer is, x and y in px of the picture; ``text``: the instruction,
+    or the title of the window in front (characters beyond U+2FFF become U+FFFD).
+
+    Action: see `worldmodel.data.screen`; the pointer stops at the edges.
     Within a tick, shift, ctrl and alt come first, then the pointer moves, buttons go down or up, the wheel turns by
     whole notches, and the key is typed. Reward: 0, or the judge's. ``info``: ``is_success`` (the judge ended the
     episode with a reward above 0), ``crashed``, and ``late_s``: how much later than planned the step ended, in s.
