@@ -24,5 +24,8 @@ gymnasium.register(id="worldmodel/MetaWorld-v0", entry_point="envs.metaworld:Met
 gymnasium.register(id="worldmodel/Aloha-v0", entry_point="envs.aloha:Aloha", max_episode_steps=400)
 gymnasium.register(id="worldmodel/Browser-v0", entry_point="envs.browser:Browser", max_episode_steps=300)
 gymnasium.register(
+    id="worldmodel/Desktop-v0", entry_point="envs.desktop:Desktop", max_episode_steps=300, nondeterministic=True
+)
+gymnasium.register(
     id="worldmodel/Dream-v0", entry_point="envs.dream:Dream", vector_entry_point="envs.dream:DreamVectorEnv"
 )

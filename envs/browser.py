@@ -8,18 +8,16 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Float32, UInt8
 
-from envs.cameras import read_size
 from envs.chromium import BrowserError, Chromium, find_binary
 from envs.hands import Hands
 from envs.miniwob_tasks import find_page
 from envs.page import Page
+from envs.screen_spaces import read_action, readable, screen_spaces
+from worldmodel.data.frames import read_size
 from worldmodel.data.screen import FPS, SCREEN, screen_spec
 from worldmodel.screen.pointer import draw_pointer
 from worldmodel.types import EmbodimentSpec, InputError
 
-MAX_TEXT = 512
-UNKNOWN = "\ufffd"
-CHARACTERS = "".join(filter(str.isprintable, map(chr, range(0x3000)))) + UNKNOWN
 ATTEMPTS = 2  # to begin an episode, each with a browser of its own
 TICK_MS = 1000 / FPS
 BEGIN = """
@@ -94,15 +92,8 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         self.embodiment = screen_spec(self.height, self.width)
         self._hands = Hands(self.height, self.width)
         self._picture = np.zeros((self.height, self.width, 3), np.uint8)
-        low, high = (np.array(limit, np.float32) for limit in (self.embodiment.state_low, self.embodiment.state_high))
-        self.observation_space: spaces.Space[dict[str, Any]] = spaces.Dict(
-            {
-                "pixels": spaces.Box(0, 255, self._picture.shape, np.uint8),
-                "agent_pos": spaces.Box(low, high, dtype=np.float32),
-                "text": spaces.Text(MAX_TEXT, min_length=0, charset=CHARACTERS),
-            }
-        )
-        self.action_space = spaces.Box(self.embodiment.action.low, self.embodiment.action.high, dtype=np.float32)
+        self.observation_space: spaces.Space[dict[str, Any]]
+        self.observation_space, self.action_space = screen_spaces(self.embodiment, self.height, self.width)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -132,10 +123,7 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         Raises:
             InputError: an action of another shape, or not finite.
         """
-        action = np.asarray(action, np.float64)
-        if action.shape != self.action_space.shape or not np.isfinite(action).all():
-            found = f"action {action.tolist()}"[:200]
-            raise InputError(f"Browser: {found}, wanted {len(self.embodiment.action)} finite numbers")
+        action = read_action(action, self.embodiment, "Browser")
         if self._page is None:
             raise gymnasium.error.ResetNeeded("Browser: step before reset, or after a crash")
         try:
@@ -174,7 +162,7 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         if self._browser is None or not self._browser.close.alive:
             self._browser = Chromium(self._binary, self._timeout_s)
         self._page = Page(self._browser, self._url, self.height, self.width, seed % 2**32)
-        self.task_description = _readable(self._page.evaluate(BEGIN.replace("SEED", str(seed))))
+        self.task_description = readable(self._page.evaluate(BEGIN.replace("SEED", str(seed))))
         self._hands = Hands(self.height, self.width)
         self._page.dispatch(self._hands.move(float(x), float(y)))
         self._picture = self._page.look()
@@ -196,9 +184,3 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _place(self) -> Float32[np.ndarray, "2"]:
         return np.array([self._hands.x, self._hands.y], np.float32)
-
-
-def _readable(text: str) -> str:
-    """Brings an instruction into the observation space."""
-    known = frozenset(CHARACTERS)
-    return "".join(sign if sign in known else UNKNOWN for sign in " ".join(text.split()))[:MAX_TEXT]

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from jaxtyping import UInt8
 
 from envs.rendering import CameraRenderer
-from worldmodel.data.frames import check_frame_size
+from worldmodel.data.frames import read_size
 from worldmodel.types import InputError
 
 RENDER_PX = 384
@@ -69,16 +69,3 @@ class Cameras:
     def close(self) -> None:
         self.small.close()
         self.large.close()
-
-
-def read_size(size: int | Sequence[int], where: str) -> tuple[int, int]:
-    """Returns height and width of pictures, in px, from one number for both or from the two.
-
-    Raises:
-        InputError: anything else, or a number that is not divisible by 16.
-    """
-    pair = [size, size] if isinstance(size, int) else list(size) if isinstance(size, list | tuple) else []
-    if len(pair) != 2 or not all(isinstance(number, int) for number in pair):
-        raise InputError(f"{where}: size {size!r}, wanted a number, or height and width, divisible by 16")
-    check_frame_size(pair[0], pair[1], where)
-    return pair[0], pair[1]

@@ -9,12 +9,12 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
 from typing import Any
 
+from envs.priority import leave_real_time
 from worldmodel.types import InputError
 
 BINARIES = ("chromium-headless-shell", "chrome-headless-shell")
@@ -106,10 +106,7 @@ class Chromium:
 
     def __init__(self, binary: str, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        # SVT-AV1, with which LeRobot writes videos, leaves root's thread at real-time priority: a browser that inherits
-        # it takes all cores for itself.
-        if sys.platform == "linux":
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        leave_real_time()
         profile = tempfile.mkdtemp(prefix="worldmodel-browser-")
         flags = (*DETERMINISM, *NO_NETWORK, *QUIET, f"--user-data-dir={profile}", "--remote-debugging-pipe")
         self.process = subprocess.Popen(

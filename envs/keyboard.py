@@ -1,4 +1,4 @@
-"""Keys as the DevTools protocol wants them: events of a US keyboard."""
+"""A US keyboard, and its keys as the DevTools protocol wants them."""
 
 from typing import Any
 
@@ -41,6 +41,11 @@ _PLACES = {  # key: its place on the keyboard, and the code that Windows has for
 }
 
 
+def unshifted(key: str) -> str:
+    """Returns what the same key of the keyboard types without shift; special keys stay as they are."""
+    return _UNSHIFTED.get(key, key.lower() if len(key) == 1 else key)
+
+
 def modifier_bits(held: frozenset[str]) -> int:
     """Returns the keys that are down, of ``shift``, ``ctrl`` and ``alt``, as one number."""
     return sum(BITS[name] for name in held)
@@ -68,7 +73,7 @@ def key_events(key: str, held: frozenset[str]) -> list[dict[str, Any]]:
     """
     if "shift" in held and len(key) == 1:
         key = _SHIFTED.get(key, key.upper())
-    below = _UNSHIFTED.get(key, key.lower() if len(key) == 1 else key)
+    below = unshifted(key)
     bits = modifier_bits(held) | (BITS["shift"] if len(key) == 1 and below != key else 0)
     kind = "Digit" if below.isdigit() else "Key"
     code, number = _PLACES.get(below) or (f"{kind}{below.upper()}", ord(below.upper()))

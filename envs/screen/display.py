@@ -30,15 +30,20 @@ def open_display() -> Display:
     return display
 
 
-def find_key(display: Display, name: str) -> int:
+def find_key(display: Display, name: str, where: str = "record") -> int:
     """Returns the key code of a key by its X name, such as ``"F9"``.
+
+    Args:
+        display: an open connection.
+        name: of the key, or what it types.
+        where: named in the error.
 
     Raises:
         InputError: no such name, or no such key on this keyboard.
     """
-    code = display.keysym_to_keycode(string_to_keysym(name))
+    code = display.keysym_to_keycode(ord(name) if len(name) == 1 else string_to_keysym(name))
     if code == X.NONE:
-        raise InputError(f"record: no key {name!r} on this keyboard, wanted an X name such as F9 or Pause")
+        raise InputError(f"{where}: no key {name!r} on this keyboard, wanted an X name such as F9 or Pause")
     return code
 
 
