@@ -108,6 +108,8 @@ class StageConfig:
             0: never.
         act_augment: moves the pictures of such steps, and what people did in them.
         changed_weight: tokenizer only, weight of pixels that changed.
+        crop: tokenizer only, side in px of the part of every picture that is learnt from (`worldmodel.data.crops`); 0:
+            all of it.
         equivariance: tokenizer only, weight of what moved latents decode to (`worldmodel.models.equivariance`).
         decoder_share: tokenizer only, share of the steps, the last ones, in which the decoder alone learns.
         workers: processes that load batches beside the training; 0: it loads them itself. What is trained on, and in
@@ -135,6 +137,7 @@ class StageConfig:
     act_augment: Augmentation = field(default_factory=Augmentation)
     precision: str = "float32"
     changed_weight: float = 20.0
+    crop: int = 0
     equivariance: float = 0.0
     decoder_share: float = 0.0
     workers: int = 0
@@ -152,6 +155,8 @@ class StageConfig:
             raise InputError(f"decoder_share: found {self.decoder_share}, wanted a share from 0 to below 1")
         if not 0.0 <= self.act_share <= 1.0:
             raise InputError(f"act_share: found {self.act_share}, wanted a share from 0 to 1")
+        if self.crop < 0 or self.crop % 16:
+            raise InputError(f"crop: found {self.crop}, wanted a number of px divisible by 16")
         if self.workers < 0:
             raise InputError(f"workers: found {self.workers}, wanted at least 0")
         if self.window < 2:

@@ -172,7 +172,7 @@ def train_stage(
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
         module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)
-        stream = Stream(PictureSampler(recordings, train, stage.mixture), config.seed, stage.batch)
+        stream = Stream(PictureSampler(recordings, train, stage.mixture, stage.crop), config.seed, stage.batch)
         fit(module, stream, ValidateTokenizer(recordings, held), config, folder, name, stage.batch)
         model.tokenizer.load_state_dict(module.average.state_dict())
         fit_statistics(model.tokenizer, recordings, train)

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from tests.dot_world import DOT, DotSource
 from worldmodel.data.cache import encode_recordings, load_recordings
+from worldmodel.data.crops import choose_part
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, is_act_step, labelled, split
 from worldmodel.models.tokenizer import Tokenizer, TokenizerConfig
 from worldmodel.types import InputError
@@ -95,6 +96,26 @@ def test_pictures_come_with_their_predecessors(recordings):
     for picture, previous in zip(now.numpy(), before.numpy(), strict=True):
         places = [i for i in range(1, 12) if (frames[i] == picture).all() and (frames[i - 1] == previous).all()]
         assert places
+
+
+def test_parts_of_pictures_come_with_the_same_parts_of_their_predecessors(recordings):
+    parts = PictureSampler([recordings], [np.array([0])], crop=16)
+    now, before = parts.draw((0,), 0, 8)
+    assert now.shape == before.shape == (8, 16, 16, 3)
+    torch.testing.assert_close(parts.draw((0,), 3, 2)[0], now[3:5])
+    with pytest.raises(InputError, match="crop: found 4096, wanted at most the pictures'"):
+        PictureSampler([recordings], [np.array([0])], crop=4096)
+
+
+def test_half_of_the_parts_show_what_changed():
+    pair = np.zeros((2, 64, 96, 3), np.uint8)
+    pair[1, 50:52, 10:12] = 255
+    parts = [choose_part(pair, 16, np.random.default_rng(seed)) for seed in range(200)]
+    assert all(part.shape == (2, 16, 16, 3) for part in parts)
+    showing = sum(bool(part.any()) for part in parts)
+    assert 95 <= showing <= 130
+    still = [choose_part(pair[:1].repeat(2, 0), 16, np.random.default_rng(seed)) for seed in range(5)]
+    assert all(part.shape == (2, 16, 16, 3) for part in still)
 
 
 def test_split_and_labels():

@@ -15,6 +15,7 @@ from jaxtyping import Int64
 from torch.utils.data import IterableDataset, get_worker_info
 
 from worldmodel.data.cache import Recordings
+from worldmodel.data.crops import choose_part
 from worldmodel.data.disk_array import Rows, copy_rows
 from worldmodel.data.order import Order, shares_of
 from worldmodel.data.words import WORDS
@@ -217,9 +218,10 @@ class PictureSampler:
         recordings: datasets.
         episodes: per dataset, the episodes to take pictures from.
         weights: dataset name -> weight; empty: by number of frames.
+        crop: side of the part of every picture that is given, see `choose_part`; 0: all of it.
 
     Raises:
-        InputError: no pair of pictures with a weight above 0, or weights that are none.
+        InputError: no pair of pictures with a weight above 0, weights that are none, or parts larger than pictures.
     """
 
     def __init__(
@@ -227,18 +229,26 @@ class PictureSampler:
         recordings: Sequence[Recordings],
         episodes: Sequence[np.ndarray],
         weights: Mapping[str, float] | None = None,
+        crop: int = 0,
     ) -> None:
-        self.recordings = recordings
+        height, width = recordings[0].frames.shape[1:3]
+        if crop > min(height, width):
+            raise InputError(f"crop: found {crop}, wanted at most the pictures' {height}x{width} px")
+        self.recordings, self.crop = recordings, crop
         self.indices = [WindowIndex(r, chosen, 2) for r, chosen in zip(recordings, episodes, strict=True)]
         self.order = _order(recordings, self.indices, weights, "no episode has 2 frames")
 
     def draw(self, seed: Sequence[int], first: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures ``first`` to ``first + size`` of a run and their predecessors, both uint8 (size, h, w, 3)."""
-        pairs = np.empty((size, 2, *self.recordings[0].frames.shape[1:]), np.uint8)
+        whole = self.recordings[0].frames.shape[1:]
+        pairs = np.empty((size, 2, *((self.crop, self.crop, 3) if self.crop else whole)), np.uint8)
+        pair = np.empty((2, *whole), np.uint8)
         row = 0
         for dataset, windows in self.order.take(seed, first, size):
             for start in self.indices[dataset].locate(windows)[0]:
-                copy_rows(self.recordings[dataset].frames, int(start), pairs[row])
+                copy_rows(self.recordings[dataset].frames, int(start), pair)
+                rng = np.random.default_rng([*seed, first + row])
+                pairs[row] = choose_part(pair, self.crop, rng) if self.crop else pair
                 row += 1
         both = torch.from_numpy(pairs)
         return both[:, 1], both[:, 0]
