@@ -71,7 +71,7 @@ class EventScore:
 
 
 def score_events(
-    spec: ActionSpec, pairs: Sequence[tuple[Float32[np.ndarray, "t a"], Float32[np.ndarray, "t a"]]]
+    spec: ActionSpec, pairs: Sequence[tuple[Float32[np.ndarray, "_ a"], Float32[np.ndarray, "_ a"]]]
 ) -> dict[str, dict[str, float | None]]:
     """Compares true actions with those that were told, recording by recording, for every kind of event."""
     scores: dict[str, EventScore] = {}
