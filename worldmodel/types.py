@@ -134,6 +134,8 @@ class Episode:
         terminated: the episode ended in a final state (and was not cut short).
         text: instruction, or None.
         audio: waveform in [-1, 1], or None.
+        events: what was done with mouse and keyboard, see `worldmodel.data.raw_events`; None where nobody kept it.
+            Readers leave it out.
     """
 
     frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
@@ -150,6 +152,7 @@ class Episode:
     terminated: bool = False
     text: str | None = None
     audio: Float32[np.ndarray, "samples"] | None = None
+    events: list[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
