@@ -47,8 +47,8 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
     `worldmodel.data.screen`; the pointer stops at the edges. Within a tick, shift, ctrl and alt come first, then the
     pointer moves, buttons go down or up, the wheel turns, and the key is typed. Presses at one place within half a
     second count as a double click. Reward: MiniWoB's own without its discount for time, in [-1, 1], when the episode
-    has ended; 0 before. ``info``: ``is_success`` (it was above 0), ``crashed``, and, of a step, ``events``: what mouse and
-    keyboard did, in order (`envs.page_events`; none of a step that crashed).
+    has ended; 0 before. ``info``: ``is_success`` (it was above 0), ``crashed``, and, of a step, ``events``: what mouse
+    and keyboard did, in order (`envs.page_events`; none of a step that crashed).
 
     A step is 0.1 s of the page's own time, which passes in steps only: the same seed and actions give the same
     pictures in any browser of the same version, on a machine with the same fonts. MiniWoB's own limits of time are off.

@@ -1,14 +1,14 @@
 """What mouse and keyboard did to a page, one record per event: what a data set keeps beside the actions.
 
-    tick       number of the step in its episode, from 0: the event belongs to ``actions[tick]``
-    time_ns    since the episode began, by the page's own clock
-    kind       ``move``, ``press``, ``release``, ``wheel``, ``key_down`` or ``key_up``
-    x, y       where the pointer is then, px
-    button     ``left``, ``right`` or ``middle`` (press, release)
-    clicks     how many clicks the press adds up to, 2 for a double click (press, release)
-    dx, dy     how far is scrolled to the right and down, px (wheel)
-    key, code  by their names in the DOM (key_down, key_up)
-    target     what lay below the pointer, for keys what had the focus, as the tick began: ``"button#subbtn"``, or None
+tick       number of the step in its episode, from 0: the event belongs to ``actions[tick]``
+time_ns    since the episode began, by the page's own clock
+kind       ``move``, ``press``, ``release``, ``wheel``, ``key_down`` or ``key_up``
+x, y       where the pointer is then, px
+button     ``left``, ``right`` or ``middle`` (press, release)
+clicks     how many clicks the press adds up to, 2 for a double click (press, release)
+dx, dy     how far is scrolled to the right and down, px (wheel)
+key, code  by their names in the DOM (key_down, key_up)
+target     what lay below the pointer, for keys what had the focus, as the tick began: ``"button#subbtn"``, or None
 """
 
 from collections.abc import Sequence

@@ -9,14 +9,14 @@ from policies.people.person import Person, Script
 SUBMIT = "#area button"
 
 
-def wanted(person: Person) -> list[str]:
+def _wanted(person: Person) -> list[str]:
     """What an instruction such as ``Select a, b and click Submit.`` names."""
     named = person.told.removeprefix("Select ").removesuffix(" and click Submit.")
     return named.split(", ")
 
 
-def click_checkboxes(person: Person) -> Actions:
-    names = wanted(person)
+def _click_checkboxes(person: Person) -> Actions:
+    names = _wanted(person)
     boxes = person.page.in_sight("#area label input")
     labels = [thing.text for thing in person.page.in_sight("#area label")]
     for box, label in zip(boxes, labels, strict=True):
@@ -25,14 +25,14 @@ def click_checkboxes(person: Person) -> Actions:
     yield from person.click(SUBMIT, "Submit")
 
 
-def click_option(person: Person) -> Actions:
-    (name,) = wanted(person)
+def _click_option(person: Person) -> Actions:
+    (name,) = _wanted(person)
     labels = [thing.text for thing in person.page.in_sight("#area label")]
     yield from person.body.click(person.page.in_sight("#area label input")[labels.index(name)])
     yield from person.click(SUBMIT, "Submit")
 
 
-def look_behind(person: Person, selector: str, text: str, covers: Sequence[Thing]) -> Actions:
+def _look_behind(person: Person, selector: str, text: str, covers: Sequence[Thing]) -> Actions:
     """Opens one cover after the other, until an element comes into sight; then clicks that."""
     covers = list(covers)
     while person.find(selector, text) is None and covers:
@@ -41,18 +41,18 @@ def look_behind(person: Person, selector: str, text: str, covers: Sequence[Thing
     yield from person.click(selector, text)
 
 
-def click_tab_2(person: Person) -> Actions:
+def _click_tab_2(person: Person) -> Actions:
     tabs = [tab for tab in person.page.in_sight("#area ul li") if "ui-tabs-active" not in tab.attributes["class"]]
-    yield from look_behind(person, "#area .alink", person.quoted[0], tabs)
+    yield from _look_behind(person, "#area .alink", person.quoted[0], tabs)
 
 
-def click_collapsible(person: Person) -> Actions:
+def _click_collapsible(person: Person) -> Actions:
     yield from person.click("#area h3")
     yield from person.body.wait(2)
     yield from person.click("#subbtn")
 
 
-def click_collapsible_2(person: Person) -> Actions:
+def _click_collapsible_2(person: Person) -> Actions:
     for number in range(len(person.page.find("#area h3"))):
         if person.find("#area .alink", person.quoted[0]) is not None:
             break
@@ -61,7 +61,7 @@ def click_collapsible_2(person: Person) -> Actions:
     yield from person.click("#area .alink", person.quoted[0])
 
 
-def navigate_tree(person: Person) -> Actions:
+def _navigate_tree(person: Person) -> Actions:
     name = person.quoted[0]
     while person.find("#tree span", name) is None:
         if (folder := person.find("#tree li.expandable > span")) is None:
@@ -71,31 +71,31 @@ def navigate_tree(person: Person) -> Actions:
     yield from person.click("#tree span", name)
 
 
-def choose_list(person: Person) -> Actions:
-    (name,) = wanted_of_list(person)
+def _choose_list(person: Person) -> Actions:
+    (name,) = _wanted_of_list(person)
     yield from person.click("#options")
     yield from person.click("#options option", name)
     yield from person.click(SUBMIT, "Submit")
 
 
-def wanted_of_list(person: Person) -> list[str]:
+def _wanted_of_list(person: Person) -> list[str]:
     """What ``Select a from the list and click Submit.`` names."""
     return [person.told.removeprefix("Select ").removesuffix(" from the list and click Submit.")]
 
 
 SCRIPTS: dict[str, Script] = {
-    "click-checkboxes": click_checkboxes,
-    "click-checkboxes-large": click_checkboxes,
-    "click-checkboxes-transfer": click_checkboxes,
-    "click-option": click_option,
-    "click-tab-2": click_tab_2,
-    "click-tab-2-easy": click_tab_2,
-    "click-tab-2-medium": click_tab_2,
-    "click-tab-2-hard": click_tab_2,
-    "click-collapsible": click_collapsible,
-    "click-collapsible-nodelay": click_collapsible,
-    "click-collapsible-2": click_collapsible_2,
-    "click-collapsible-2-nodelay": click_collapsible_2,
-    "navigate-tree": navigate_tree,
-    "choose-list": choose_list,
+    "click-checkboxes": _click_checkboxes,
+    "click-checkboxes-large": _click_checkboxes,
+    "click-checkboxes-transfer": _click_checkboxes,
+    "click-option": _click_option,
+    "click-tab-2": _click_tab_2,
+    "click-tab-2-easy": _click_tab_2,
+    "click-tab-2-medium": _click_tab_2,
+    "click-tab-2-hard": _click_tab_2,
+    "click-collapsible": _click_collapsible,
+    "click-collapsible-nodelay": _click_collapsible,
+    "click-collapsible-2": _click_collapsible_2,
+    "click-collapsible-2-nodelay": _click_collapsible_2,
+    "navigate-tree": _navigate_tree,
+    "choose-list": _choose_list,
 }

@@ -14,30 +14,30 @@ KINDS = {"rectangles": "rect:not(#shape-container)", "circles": "circle", "trian
 MOST_TRIES = 6
 
 
-def use_slider(person: Person) -> Actions:
+def _use_slider(person: Person) -> Actions:
     """Drags the handle nearly there, and goes the rest of the way with the arrow keys."""
     (wanted,) = (int(number) for number in re.findall(r"Select (-?\d+) with", person.told))
     low, high, upright = person.page.evaluate(
         "['min', 'max', 'orientation'].map((name) => $('#slider').slider('option', name))"
     )
     track = person.page.find("#slider")[0]
-    if value_of(person) != wanted and (handle := person.find(".ui-slider-handle")) is not None:
+    if _value_of(person) != wanted and (handle := person.find(".ui-slider-handle")) is not None:
         share = (wanted - low) / (high - low)
         goal = track.box[:2] + track.box[2:] * ((0.5, 1 - share) if upright == "vertical" else (share, 0.5))
         yield from person.body.drag(handle, goal - handle.middle)
     for _ in range(MOST_TRIES * 10):
-        if (left := wanted - value_of(person)) == 0:
+        if (left := wanted - _value_of(person)) == 0:
             break
         yield from person.body.key("ArrowRight" if left > 0 else "ArrowLeft")
     yield from person.click("#subbtn")
 
 
-def value_of(person: Person) -> int:
+def _value_of(person: Person) -> int:
     """What the slider shows."""
     return int(person.page.find("#val")[0].text)
 
 
-def use_spinner(person: Person) -> Actions:
+def _use_spinner(person: Person) -> Actions:
     (wanted,) = (int(number) for number in re.findall(r"Select (-?\d+) with", person.told))
     for _ in range(MOST_TRIES):
         left = wanted - int(person.page.find("#spinner")[0].value or 0)
@@ -47,7 +47,7 @@ def use_spinner(person: Person) -> Actions:
     yield from person.click("#subbtn")
 
 
-def drag_box(person: Person) -> Actions:
+def _drag_box(person: Person) -> Actions:
     """Moves the small box into the large one; the large one away first, where it covers the small one."""
     for _ in range(MOST_TRIES):
         small, large = (person.page.find(name)[0] for name in ("#draggableSmall", "#draggableLarge"))
@@ -64,7 +64,7 @@ def drag_box(person: Person) -> Actions:
     yield from person.click("#subbtn")
 
 
-def drag_one(person: Person) -> Actions:
+def _drag_one(person: Person) -> Actions:
     """Drags the only shape to where the instruction says: left, right, up or down."""
     (direction,) = (name for name in DIRECTIONS if f" {name} " in person.told)
     if (shape := person.find("svg circle, svg rect, svg polygon")) is not None:
@@ -73,12 +73,12 @@ def drag_one(person: Person) -> Actions:
     yield from person.click("#subbtn")
 
 
-def drag_shapes(person: Person) -> Actions:
+def _drag_shapes(person: Person) -> Actions:
     """Puts every shape of one kind into the black box."""
     kind = next(selector for name, selector in KINDS.items() if name in person.told)
     box = person.page.find("#shape-container")[0].box
     for _ in range(MOST_TRIES):
-        left = [shape for shape in person.page.in_sight(kind) if not lies_in(shape, box)]
+        left = [shape for shape in person.page.in_sight(kind) if not _lies_in(shape, box)]
         if not left:
             break
         goal = box[:2] + box[2:] * person.rng.uniform((0.25, 0.4), (0.75, 0.6))
@@ -86,16 +86,16 @@ def drag_shapes(person: Person) -> Actions:
     yield from person.click("#subbtn")
 
 
-def lies_in(shape: Thing, box: Point) -> bool:
+def _lies_in(shape: Thing, box: Point) -> bool:
     """Whether a shape is well inside."""
     return bool((shape.box[:2] > box[:2] + 1).all() and (shape.middle < box[:2] + box[2:] - 2).all())
 
 
 SCRIPTS: dict[str, Script] = {
-    "use-slider": use_slider,
-    "use-spinner": use_spinner,
-    "drag-box": drag_box,
-    "drag-circle": drag_one,
-    "drag-single-shape": drag_one,
-    "drag-shapes": drag_shapes,
+    "use-slider": _use_slider,
+    "use-spinner": _use_spinner,
+    "drag-box": _drag_box,
+    "drag-circle": _drag_one,
+    "drag-single-shape": _drag_one,
+    "drag-shapes": _drag_shapes,
 }

@@ -74,6 +74,6 @@ def reach(
     side = rng.normal(0, 0.3) * off
     landed = end + off * forward + side * np.array((-forward[1], forward[0]))
     if distance < 1.0:
-        landed = end + (off, side)
+        landed = end + np.array((off, side))
     gap = float(np.linalg.norm(end - landed))
     return stroke(start, landed, max(1, ticks - 1), bend), stroke(landed, end, movement_ticks(gap, size, pace))

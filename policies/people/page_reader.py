@@ -13,6 +13,7 @@ from jaxtyping import Float64
 
 from worldmodel.types import InputError
 
+GRID = 9
 # Where the mouse hits an element: a grid over its largest box, each place with its distance to the next that does not.
 FIND = """
 ((selector, steps) => {
@@ -38,7 +39,7 @@ FIND = """
       checked: Boolean(element.checked), attributes, box: [box.x, box.y, box.width, box.height],
       spots: box.width && box.height ? spots(element, box) : [] };
   });
-})(SELECTOR, 9)
+})(SELECTOR, STEPS)
 """
 
 
@@ -99,13 +100,17 @@ class PageReader:
             raise InputError(f"people: {type(env.unwrapped).__name__} has no 'evaluate', wanted Browser-v0")
         self._env = env
 
-    def find(self, selector: str) -> list[Thing]:
+    def find(self, selector: str, grid: int = GRID) -> list[Thing]:
         """Returns the elements that fit a CSS selector, in the page's order, hidden ones too.
+
+        Args:
+            selector: of CSS.
+            grid: how many places along each side of an element are tried.
 
         Raises:
             PageGoneError: the browser does not answer.
         """
-        found = self.evaluate(FIND.replace("SELECTOR", json.dumps(selector))) or []
+        found = self.evaluate(FIND.replace("STEPS", str(grid)).replace("SELECTOR", json.dumps(selector))) or []
         return [
             Thing(
                 **{key: value for key, value in one.items() if key not in ("box", "spots")},
@@ -115,9 +120,9 @@ class PageReader:
             for one in found
         ]
 
-    def in_sight(self, selector: str) -> list[Thing]:
+    def in_sight(self, selector: str, grid: int = GRID) -> list[Thing]:
         """The same without what no click can hit."""
-        return [thing for thing in self.find(selector) if thing.in_sight]
+        return [thing for thing in self.find(selector, grid) if thing.in_sight]
 
     @property
     def judged(self) -> bool:
