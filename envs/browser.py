@@ -134,8 +134,7 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         """
         super().reset(seed=seed)
         drawn, x, y = (int(self.np_random.integers(limit)) for limit in (2**32, self.width, self.height))
-        if len(self.tasks) > 1:
-            self.task = self.tasks[self.np_random.integers(len(self.tasks))]
+        self.task = self.tasks[self.np_random.integers(len(self.tasks))]
         self._steps, self._held, problem = 0, 0, ""
         for _ in range(ATTEMPTS):
             try:

@@ -1,6 +1,6 @@
 """A person's hands: what they do to mouse and keyboard, an action of 0.1 s at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Body:
         rng: draws what its owner draws, too.
     """
 
-    def __init__(self, screen: Sequence[float], seed: int | None = None, noise: float = 0.0) -> None:
+    def __init__(self, screen: tuple[int, int], seed: int | None = None, noise: float = 0.0) -> None:
         self._last = np.asarray(screen, np.float64) - 0.5
         self.rng, self._noise = np.random.default_rng(seed), noise
         self.place: Point = np.zeros(2)

@@ -50,7 +50,7 @@ def stroke(start: Point, end: Point, ticks: int, bend: float = 0.0) -> Path:
 
 def reach(
     rng: np.random.Generator, start: Point, end: Point, size: float, pace: float = 1.0, miss: bool = False
-) -> tuple[Path, Path]:
+) -> tuple[Path, Float64[np.ndarray, "m 2"]]:
     """Moves to a thing.
 
     Args:

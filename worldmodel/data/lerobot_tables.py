@@ -114,7 +114,7 @@ def write_json(values: Mapping[str, Any], path: Path) -> None:
 def write_text(text: str, path: Path) -> None:
     """Writes a text that other processes see whole or not at all."""
     with _appearing(path) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def move(source: Path, target: Path) -> None:

@@ -30,10 +30,10 @@ def read_events(path: Path) -> list[dict[str, Any]]:
         InputError: missing, or a line is no JSON object with a ``tick``.
     """
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}), wanted a file of events") from error
-    events = []
+    events, lines = [], text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
         try:
             event = json.loads(line)
