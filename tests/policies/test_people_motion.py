@@ -99,7 +99,9 @@ def test_a_click_is_a_tick_down_and_one_up_on_the_thing():
 
 def test_the_clumsy_miss_more_and_click_there():
     clicks = {
-        noise: sum(sum(column(np.array(list(begin(seed, noise).click(thing(100, 30, 16)))), "left")) for seed in range(60))
+        noise: sum(
+            sum(column(np.array(list(begin(seed, noise).click(thing(100, 30, 16)))), "left")) for seed in range(60)
+        )
         for noise in (0.0, 0.3)
     }
     assert clicks[0.0] == 60
