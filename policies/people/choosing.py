@@ -71,12 +71,6 @@ def _navigate_tree(person: Person) -> Actions:
     yield from person.click("#tree span", name)
 
 
-def _click_pie(person: Person) -> Actions:
-    yield from person.click("#wheelnav-divWheel-spreadertitle")
-    yield from person.body.wait(2)
-    yield from person.click("#divWheel [id^=wheelnav-divWheel-title]", person.quoted[0])
-
-
 def _choose_list(person: Person) -> Actions:
     name = person.told.removeprefix("Select ").removesuffix(" from the list and click Submit.")
     yield from person.click("#options")
@@ -97,8 +91,6 @@ SCRIPTS: dict[str, Script] = {
     "click-collapsible-nodelay": _click_collapsible,
     "click-collapsible-2": _click_collapsible_2,
     "click-collapsible-2-nodelay": _click_collapsible_2,
-    "click-pie": _click_pie,
-    "click-pie-nodelay": _click_pie,
     "navigate-tree": _navigate_tree,
     "choose-list": _choose_list,
 }
