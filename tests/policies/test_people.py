@@ -140,9 +140,7 @@ def test_names(env: Any):
     assert fitting(SCRIPTED, env) == ["random", "expert", "noisy-expert", "wander"]
     env.tasks = ("click-test", "bisect-angle")
     assert fitting(SCRIPTED, env) == ["random", "wander"]
-    with pytest.raises(
-        InputError, match=r"can do task 'bisect-angle', wanted one of: choose-list, .*use-spinner"
-    ):
+    with pytest.raises(InputError, match=r"can do task 'bisect-angle', wanted one of: choose-list, .*use-spinner"):
         make_policy("expert", env)
     pusht = gymnasium.make("envs:worldmodel/PushT-v0", size=16)
     with pytest.raises(InputError, match=r"people: PushT has no 'evaluate', wanted Browser-v0"):
