@@ -3,7 +3,7 @@
 tick       number of the step in its episode, from 0: the event belongs to ``actions[tick]``
 time_ns    since the episode began, by the page's own clock
 kind       ``move``, ``press``, ``release``, ``wheel``, ``key_down`` or ``key_up``
-x, y       where the pointer is then, px
+x, y       where the pointer is once it has moved, px
 button     ``left``, ``right`` or ``middle`` (press, release)
 clicks     how many clicks the press adds up to, 2 for a double click (press, release)
 dx, dy     how far is scrolled to the right and down, px (wheel)

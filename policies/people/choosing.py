@@ -15,20 +15,23 @@ def _wanted(person: Person) -> list[str]:
     return named.split(", ")
 
 
+def _labelled(person: Person) -> list[tuple[str, Thing]]:
+    """Boxes or options, with what their labels say."""
+    labels, boxes = person.page.find("#area label"), person.page.find("#area label input")
+    return [(label.text, box) for label, box in zip(labels, boxes, strict=True)]
+
+
 def _click_checkboxes(person: Person) -> Actions:
     names = _wanted(person)
-    boxes = person.page.in_sight("#area label input")
-    labels = [thing.text for thing in person.page.in_sight("#area label")]
-    for box, label in zip(boxes, labels, strict=True):
-        if (label in names) != box.checked:
+    for name, box in _labelled(person):
+        if (name in names) != box.checked:
             yield from person.body.click(box)
     yield from person.click(SUBMIT, "Submit")
 
 
 def _click_option(person: Person) -> Actions:
-    (name,) = _wanted(person)
-    labels = [thing.text for thing in person.page.in_sight("#area label")]
-    yield from person.body.click(person.page.in_sight("#area label input")[labels.index(name)])
+    (wanted,) = _wanted(person)
+    yield from person.body.click(next(box for name, box in _labelled(person) if name == wanted))
     yield from person.click(SUBMIT, "Submit")
 
 
