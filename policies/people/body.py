@@ -22,8 +22,8 @@ class Body:
     Args:
         screen: width and height of what it moves on, px.
         seed: of everything it draws.
-        noise: added to the chance that a movement misses and that a key is a wrong one; as often, a movement that
-            misses ends in a click there.
+        noise: what is added to the chance that a movement misses, and a quarter of it to that of a wrong key; also the
+            chance that a movement that missed is followed by a click there.
 
     Attributes:
         place: where the pointer is, px (2,).
