@@ -1,8 +1,8 @@
 """Who acts in a collection: one policy, or several that take turns by episode.
 
-Names are ``random``, ``explore``, ``expert``, ``noisy-expert``, ``noisy-expert:0.3`` (noise in ranges of the actions),
-``replay:DATASET``, a checkpoint, or the folder of a policy that LeRobot trained; ``expert=3,noisy-expert=1`` is a
-mixture with weights (1 where none is given).
+Names are ``random``, ``explore``, ``wander``, ``expert``, ``noisy-expert``, ``noisy-expert:0.3`` (noise in ranges of
+the actions), ``replay:DATASET``, a checkpoint, or the folder of a policy that LeRobot trained;
+``expert=3,noisy-expert=1`` is a mixture with weights (1 where none is given).
 """
 
 import json

@@ -1,19 +1,22 @@
 """Scripted experts for the MuJoCo scenes: state machines that read where things truly are; and Meta-World's own.
 
+Those for pages are people, see `policies.people`.
+
 They know an environment by what its unwrapped object offers: ``privileged_state`` and the name of its class. Each
 yields one action per step, and starts over when a step failed, so that a slipped cube is grasped again.
 """
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from worldmodel.types import InputError
+from policies.people.scripted_person import ScriptedPerson
+from worldmodel.types import InputError, Policy
 
 STEP_M = 0.025  # longest move in a step: half of what the gripper can do, as a careful hand would
 ABOVE_M = 0.14  # height at which nothing is in the way
@@ -158,19 +161,20 @@ class MetaWorldExpert(Expert):
             yield expert.get_action(self._at["observation"])
 
 
-EXPERTS: dict[str, type[Expert]] = {
+EXPERTS: dict[str, Callable[[gymnasium.Env, float, int | None], Policy]] = {
     "TablePush": TablePushExpert,
     "PickPlace": PickPlaceExpert,
     "Drawer": DrawerExpert,
     "MetaWorld": MetaWorldExpert,
+    "Browser": ScriptedPerson,
 }
 
 
-def make_expert(env: gymnasium.Env, noise: float = 0.0, seed: int | None = None) -> Expert:
-    """Makes the expert of an environment; see `Expert`.
+def make_expert(env: gymnasium.Env, noise: float = 0.0, seed: int | None = None) -> Policy:
+    """Makes the expert of an environment; see `Expert`, and `policies.people` for pages.
 
     Raises:
-        InputError: there is none for this environment.
+        InputError: there is none for this environment, or none for its task.
     """
     name = type(env.unwrapped).__name__
     if name not in EXPERTS:

@@ -87,6 +87,7 @@ def record_episode(
     text = observation.get("text") or getattr(env.unwrapped, "task_description", None)
     frames: dict[str, list[np.ndarray]] = {name: [] for name in pictures_of(env_id, observation)}
     actions, state, reward, success = [], [], [], []
+    events: list[dict[str, Any]] | None = None
     terminated = truncated = False
     while not (terminated or truncated):
         for name, picture in pictures_of(env_id, observation).items():
@@ -98,6 +99,8 @@ def record_episode(
         observation, earned, terminated, truncated, info = env.step(_as_env_action(env, action))
         reward.append(earned)
         success.append(bool(info.get("is_success", False)))
+        if "events" in info:
+            events = [*(events or ()), *info["events"]]
     return Episode(
         frames={name: np.stack(pictures) for name, pictures in frames.items()},
         actions=np.stack(actions),
@@ -112,6 +115,7 @@ def record_episode(
         episode_id=f"{index:06d}",
         source=env_id,
         licence=licence,
+        events=events,
     ).validate()
 
 

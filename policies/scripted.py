@@ -1,4 +1,4 @@
-"""Scripted policies: random actions, an explorer that pushes Push-T's block about, and experts by name.
+"""Scripted policies: random actions, explorers of Push-T and of web pages, and experts by name.
 
 The explorer reads the simulator's true state from the environment it is made with (`state` of the unwrapped
 environment); learned policies see only the observation.
@@ -13,10 +13,11 @@ from jaxtyping import Float32, Float64
 
 from policies import pusht_geometry as geometry
 from policies.experts import make_expert
+from policies.people.wanderer import WanderingPerson
 from policies.pusht_geometry import AROUND_PX, CANVAS_PX, MIDDLE_PX, PUSHER_PX, WALL_PX, Point, rotation, unit
 from worldmodel.types import InputError, Policy
 
-SCRIPTED = ("random", "explore", "expert", "noisy-expert")
+SCRIPTED = ("random", "explore", "expert", "noisy-expert", "wander")
 EXPERT_NOISE = 0.1  # standard deviation, of an action's range
 REACH_PX = 80.0  # longest distance between pusher and target
 
@@ -212,9 +213,10 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
     """Makes a scripted policy for an environment.
 
     Args:
-        name: ``"random"``; ``"explore"``, for Push-T; ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes and
-            Meta-World, the latter with ``":0.3"`` behind it for another standard deviation of its noise (in ranges of
-            the actions).
+        name: ``"random"``; ``"explore"``, for Push-T; ``"wander"``, for web pages; ``"expert"`` or
+            ``"noisy-expert"``, for the MuJoCo scenes, Meta-World and tasks of MiniWoB++, the latter with ``":0.3"``
+            behind it for another standard deviation of its noise (in ranges of the actions; for pages, what it adds
+            to the chance of a miss).
         env: the one that it will act in.
         seed: makes it repeatable.
 
@@ -223,6 +225,8 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
     """
     if name == "explore":
         return ExploringPolicy(env, seed)
+    if name == "wander":
+        return WanderingPerson(env, seed)
     if name == "expert":
         return make_expert(env)
     if name.partition(":")[0] == "noisy-expert":

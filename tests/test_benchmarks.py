@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import ablations, browser, collect, dream, loader, play, policy, rollout, scenes, steps
+from benchmarks import ablations, browser, collect, dream, loader, people, play, policy, rollout, scenes, steps
 from tests.envs.browsing import MISSING, REASON
 from tests.models import tiny
 from tests.tiny_run import OVERRIDES
@@ -128,6 +128,18 @@ def test_the_browser_is_timed_and_played(tmp_path, capsys, monkeypatch):
     result = json.loads(output.read_text())
     assert result["ours"]["steps_per_s"] > 0
     assert (result["peers"], result["ratio"]) == ({}, {})
+
+
+@pytest.mark.skipif(MISSING, reason=REASON)
+def test_people_are_counted(tmp_path, capsys, monkeypatch):
+    output = tmp_path / "people.json"
+    words = ["people", "--tasks", "focus-text,click-color", "--seeds", "2", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", words)
+    people.main()
+    assert "click-color 1.00 0.34 to 1.00" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+    tasks = json.loads(output.read_text())["ours"]["tasks"]
+    assert [row["success_rate"] for row in tasks.values()] == [1.0, 1.0]
+    assert all(3 <= row["mean_ticks"] < 30 and row["failed_seeds"] == [] for row in tasks.values())
 
 
 def test_policies_are_timed(capsys, monkeypatch):

@@ -162,6 +162,8 @@ class Episode:
         text: instruction, or None.
         audio: waveform in [-1, 1], or None.
         confidence: of actions that were inferred (`worldmodel.label`), from 0 to 1; None: they were recorded.
+        events: what was done with mouse and keyboard, see `worldmodel.data.raw_events`; None where nobody kept it.
+            Readers leave it out.
     """
 
     frames: dict[str, UInt8[np.ndarray, "t h w 3"]]
@@ -179,6 +181,7 @@ class Episode:
     text: str | None = None
     audio: Float32[np.ndarray, "samples"] | None = None
     confidence: Float32[np.ndarray, "t"] | None = None
+    events: list[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)

@@ -108,6 +108,15 @@
   `);
   document.adoptedStyleSheets.push(style);
 
+  // What lies at a place, and what has the focus, in words: "button#send", "span.tab.open".
+  const words = (element) => {
+    if (!element) return null;
+    const names = (element.getAttribute("class") || "").split(/\s+/).filter(Boolean);
+    const name = element.id ? `#${element.id}` : names.map((word) => `.${word}`).join("");
+    return (element.localName + name).slice(0, 80);
+  };
+  Object.defineProperty(window, "__targets", { value: (x, y) => [document.elementFromPoint(x, y), document.activeElement].map(words) });
+
   // A wheel: the event, and unless the page refuses it, the scrolling. Chromium's own hangs where frames are made on command.
   const scrolls = (element, dx, dy) => {
     const { overflowX, overflowY } = getComputedStyle(element), before = [element.scrollLeft, element.scrollTop];

@@ -75,6 +75,12 @@ def test_collect_continues(output: Path) -> None:
     assert source[1].frames["pixels"].shape == (5, 32, 32, 3)
 
 
+def test_collect_names_the_task(output: Path) -> None:
+    words = ("--env", "Drawer-v0", "--task", "close", "--env-option", "size=32", "--policy", "expert", "--max-steps", 2)
+    assert run("collect", *words, "--episodes", 1, "--output", output) == 0
+    assert open_dataset(output)[0].text == "Close the drawer."
+
+
 def test_collect_with_a_checkpoint(tiny: Path, output: Path) -> None:
     words = ("--env", "PushT-v0", "--policy", tiny, "--max-steps", 3, "--episodes", 1, "--output", output)
     assert run("collect", *words) == 0

@@ -113,6 +113,13 @@ MISTAKES = {
     "delete from no dataset": ("data delete full --source me", "full/meta/info.json: cannot be read"),
     "no such cache": ("data delete full --source me --cache nowhere", "nowhere: no such folder"),
     "do what with data": ("data", "ACTION"),
+    "no such task": ("collect --env Drawer-v0 --task shake --policy expert --episodes 1 --output out", "task 'shake'"),
+    "several tasks": (
+        "collect --env Drawer-v0 --task open,close --policy expert --episodes 1 --output out",
+        "environment 'worldmodel/Drawer-v0' refuses its options {'task': ['open', 'close']}",
+    ),
+    "no task": ("collect --env PushT-v0 --task push --policy random --episodes 1 --output out", "refuses its options"),
+    "wander where": ("collect --env PushT-v0 --policy wander --episodes 1 --output out", "PushT has no 'evaluate'"),
     "no picture of a checkpoint": ("info tiny --contact-sheet sheet.png", "not a data set"),
 }
 

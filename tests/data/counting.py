@@ -21,8 +21,8 @@ class CountingEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     embodiment = COUNTING
     task_description = "count"
 
-    def __init__(self, success_at: int | None = None) -> None:
-        self.success_at = success_at
+    def __init__(self, success_at: int | None = None, events: bool = False) -> None:
+        self.success_at, self.events = success_at, events
         self.observation_space = gymnasium.spaces.Dict(
             {
                 "pixels": gymnasium.spaces.Box(0, 255, (SIZE_PX, SIZE_PX, 3), np.uint8),
@@ -33,13 +33,17 @@ class CountingEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._count, self._latest = int(self.np_random.integers(0, 8)), 0
+        self._count, self._latest, self._ticks = int(self.np_random.integers(0, 8)), 0, 0
         return self._observe(), {}
 
     def step(self, action: np.ndarray):
         self._count, self._latest = self._count + 1, int(action[0])
         done = self._count == self.success_at
-        return self._observe(), float(action[0]), done, False, {"is_success": done}
+        info: dict[str, Any] = {"is_success": done}
+        if self.events:
+            info["events"] = [{"tick": self._ticks, "kind": "count", "what": f"{self._latest} · {i}"} for i in range(2)]
+        self._ticks += 1
+        return self._observe(), float(action[0]), done, False, info
 
     def _observe(self) -> dict[str, np.ndarray]:
         pixels = np.empty((SIZE_PX, SIZE_PX, 3), np.uint8)

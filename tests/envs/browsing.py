@@ -16,7 +16,7 @@ REASON = f"none of {', '.join(BINARIES)} is installed"
 PLACE = "(box => [box.x + box.width / 2, box.y + box.height / 2])(document.querySelector('{}').getBoundingClientRect())"
 
 
-def make(task: str, **options: Any) -> Any:
+def make(task: str | list[str], **options: Any) -> Any:
     """The environment itself, without Gymnasium's wrappers."""
     return gymnasium.make("envs:worldmodel/Browser-v0", task=task, **options).unwrapped
 

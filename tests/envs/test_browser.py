@@ -175,6 +175,67 @@ def test_the_wheel_scrolls_what_is_below_the_pointer(form: Any):
     assert form.evaluate("document.querySelector('#list').scrollTop") == 53
 
 
+def test_raw_events_are_told(form: Any):
+    """In order, with the page's own time, and with what they were meant for."""
+    x, y = map(int, place_of(form, "#two"))
+    told = [
+        form.step(step)[-1]["events"]
+        for step in (
+            action((x, y), left=1),
+            action((x, y)),
+            action((x, y), "b", shift=1),
+            action((x, y), scroll_y=-2),
+            action((x, y)),
+        )
+    ]
+    place, key = {"x": x, "y": y}, {"key": "B", "code": "KeyB", "target": "input#two"}
+    shift = {"key": "Shift", "code": "ShiftLeft", "target": "input#two"}
+    click = {"button": "left", "clicks": 1, "target": "input#two"}
+    wanted = [
+        [("move", {"target": "input#two"}), ("press", click)],
+        [("release", click)],
+        [("key_down", shift), ("key_down", key), ("key_up", key)],
+        [("key_up", shift), ("wheel", {"dx": 0, "dy": 106, "target": "input#two"})],
+        [],
+    ]
+    assert told == [
+        [{"tick": tick, "time_ns": tick * 10**8, "kind": kind, **place, **more} for kind, more in events]
+        for tick, events in enumerate(wanted)
+    ]
+    assert form.evaluate("document.querySelector('#two').value") == "B"
+    form.reset()
+    assert form.step(action((5, 5)))[-1]["events"][0]["tick"] == 0
+
+
+def test_every_reset_draws_one_of_several_tasks(opened: Callable[..., Any]):
+    env = opened(["click-test", "focus-text"])
+    drawn = []
+    for seed in (*range(6), *range(6)):
+        observation, _ = env.reset(seed=seed)
+        drawn.append(env.task)
+        told = {"click-test": "Click the button.", "focus-text": "Focus into the textbox."}[env.task]
+        assert observation["text"] == env.task_description == told
+    assert drawn[:6] == drawn[6:]
+    assert set(drawn) == set(env.tasks) == {"click-test", "focus-text"}
+
+
+def test_an_episode_goes_on_for_a_while_after_the_judgement(opened: Callable[..., Any]):
+    env = opened("click-test", hold=3)
+    place = place_of(env, "#subbtn")
+    told = [env.step(step) for step in (action(place, left=1), action(place), action((3, 180)), action((3, 190)))]
+    assert [reward for _, reward, *_ in told] == [0.0, 1.0, 1.0, 1.0]
+    assert [(terminated, info["is_success"]) for *_, terminated, _, info in told] == [
+        (False, False),
+        (False, True),
+        (False, True),
+        (True, True),
+    ]
+    np.testing.assert_array_equal(told[-1][0]["pixels"][0, 0], [255, 255, 0])  # nothing covers the page
+    env.reset(seed=0)
+    click(env, "#subbtn")
+    assert not env.step(action())[2]  # a new episode counts anew
+
+
 def test_a_list_of_choices_unfolds_in_the_picture(opened: Callable[..., Any]):
     env = opened("choose-list")
     before = env.render()
@@ -243,6 +304,9 @@ def test_a_page_of_its_own_on_localhost_ends_its_episode(tmp_path: Path, opened:
         ({"size": (210, 160)}, "frame size 210x160, wanted height and width divisible by 16"),
         ({"size": [224]}, r"size \[224\], wanted a number, or height and width"),
         ({"timeout_s": 0.0}, "timeout_s 0.0, wanted a positive number of seconds"),
+        ({"hold": 0}, "hold 0, wanted at least 1 step"),
+        ({"task": []}, "no task, wanted at least one"),
+        ({"task": ["click-test", "click-tset"]}, "task 'click-tset' is unknown, wanted one of MiniWoB.*"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str):

@@ -21,6 +21,8 @@ def assert_equal_sets(found: Path, wanted: Path) -> None:
         assert_equal_episodes(ours[index], theirs[index])
     for name in ("meta/info.json", "meta/stats.json", "meta/worldmodel.json"):
         assert (found / name).read_text() == (wanted / name).read_text()
+    for file in (wanted / "events").rglob("*.jsonl"):
+        assert (found / file.relative_to(wanted)).read_text() == file.read_text()
     assert {file.relative_to(found) for file in found.rglob("*")} == {
         file.relative_to(wanted) for file in wanted.rglob("*")
     }

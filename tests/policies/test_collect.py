@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.policies.comparing import assert_equal_sets
 from worldmodel.data.deletion import delete
 from worldmodel.data.lerobot import LeRobotSource
 from worldmodel.data.open import open_dataset
+from worldmodel.data.raw_events import read_events
 from worldmodel.types import Episode, InputError
 
 EPISODES = 3
@@ -101,6 +103,43 @@ def test_a_killed_collection_goes_on(tmp_path: Path, whole: Path, call: int):
 def test_a_collection_killed_while_it_makes_folders_goes_on(tmp_path: Path, whole: Path, call: int):
     killed(lambda: collect_counting(tmp_path / "set"), call, "mkdir")
     assert_equal_sets(collect_counting(tmp_path / "set"), whole)
+
+
+@pytest.fixture(scope="module")
+def whole_with_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return collect_counting(tmp_path_factory.mktemp("events") / "whole", env_options={"events": True})
+
+
+def test_raw_events_are_kept_beside_the_data(whole_with_events: Path):
+    source = LeRobotSource(whole_with_events)
+    for index in range(EPISODES):
+        events = read_events(whole_with_events / f"events/chunk-000/file-{index:03d}.jsonl")
+        assert [event["tick"] for event in events] == [tick for tick in range(len(source[index])) for _ in range(2)]
+        numbers = [int(event["what"].split(" · ")[0]) for event in events[::2]]
+        assert numbers == source[index].actions[:, 0].tolist()
+    dataset = LeRobotDataset("local/set", root=whole_with_events, video_backend="pyav")
+    assert dataset.num_episodes == EPISODES
+
+
+@pytest.mark.parametrize("call", [2, 3, 8, 10, 11])
+def test_raw_events_survive_a_kill(tmp_path: Path, whole_with_events: Path, call: int):
+    """With them, every episode ends in eight renames; theirs is the second or third."""
+
+    def go(**more: int) -> Path:
+        return collect_counting(tmp_path / "set", env_options={"events": True}, **more)
+
+    killed(go, call, "replace")
+    assert_equal_sets(go(workers=2), whole_with_events)
+
+
+def test_raw_events_go_with_their_episode(tmp_path: Path, whole_with_events: Path):
+    output = Path(shutil.copytree(whole_with_events, tmp_path / "set"))
+    delete(output, ids=["000001"])
+    kept = sorted(file.relative_to(output) for file in output.rglob("*.jsonl") if "events" in file.parts)
+    assert kept == [Path(f"events/chunk-000/file-00{index}.jsonl") for index in range(EPISODES - 1)]
+    for new, old in ((0, 0), (1, 2)):
+        files = (output / kept[new], whole_with_events / f"events/chunk-000/file-00{old}.jsonl")
+        assert files[0].read_text() == files[1].read_text()
 
 
 def test_a_finished_collection_is_extended(tmp_path: Path, whole: Path):

@@ -9,17 +9,24 @@ Records a LeRobot v3 data set. The same command continues an interrupted one,
 and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
 are the same either way.
 
-P is random, explore (a script that pushes Push-T's block about), expert or
-noisy-expert (scripts that do what a MuJoCo scene or Meta-World asks for;
-noisy-expert:0.3 for another noise), replay:DATASET (what another collection did
-from the same seeds), a checkpoint, whose policy then acts, or a mixture by
-episode with weights, such as expert=3,noisy-expert=1,random=1.
+P is random, explore (a script that pushes Push-T's block about), wander (one
+that hovers, clicks, drags, scrolls and types anywhere on a page), expert or
+noisy-expert (scripts that do what a MuJoCo scene, Meta-World or a page of
+MiniWoB++ asks for; noisy-expert:0.3 for another noise), replay:DATASET (what
+another collection did from the same seeds), a checkpoint, whose policy then
+acts, or a mixture by episode with weights, such as
+expert=3,noisy-expert=1,random=1.
+
+Recordings of pages also hold the raw events of mouse and keyboard, a file of
+JSON lines per episode in DATASET/events.
 """
 EXAMPLES = (
     "worldmodel collect --env PushT-v0 --policy explore --episodes 500 --output data/explore",
     "worldmodel collect --env PushT-v0 --policy pusht --env-option size=64 --episodes 50 --output data/own",
-    "worldmodel collect --env Drawer-v0 --policy expert --env-option task=close --env-option 'cameras=[fixed,wrist]' "
+    "worldmodel collect --env Drawer-v0 --policy expert --task close --env-option 'cameras=[fixed,wrist]' "
     "--env-option level=2 --episodes 50 --output data/drawer",
+    "worldmodel collect --env Browser-v0 --task click-test,enter-text --policy expert=3,noisy-expert=1,wander=1 "
+    "--env-option hold=6 --episodes 500 --output data/clicks",
 )
 
 
@@ -38,7 +45,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--policy",
         required=True,
         metavar="P",
-        help="random, explore, expert, noisy-expert, replay:D, a checkpoint, or a mixture",
+        help="random, explore, wander, expert, noisy-expert, replay:D, a checkpoint, or a mixture",
+    )
+    parser.add_argument(
+        "--task",
+        metavar="T",
+        help="--env-option task=T; Browser-v0 takes several, with commas, and draws one for each episode",
     )
     parser.add_argument(
         "--episodes", required=True, type=positive, metavar="N", help="episodes in the data set at the end"
@@ -64,6 +76,8 @@ def call(args: argparse.Namespace) -> None:
     from worldmodel.commands.places import check_writable
 
     options = env_options(args)
+    if args.task is not None:
+        options |= {"task": _tasks(args.task)}
     read_behaviours(args.policy)
     env_id = full_id(args.env)
     collect(
@@ -77,3 +91,8 @@ def call(args: argparse.Namespace) -> None:
         workers=args.workers,
         ray=args.ray,
     )
+
+
+def _tasks(text: str) -> str | list[str]:
+    """Reads one name or several; an address may have commas in it."""
+    return text.split(",") if "," in text and "://" not in text else text

@@ -23,6 +23,7 @@ from worldmodel.data import lerobot_tables as tables
 from worldmodel.data.lerobot_layout import OWN_META, Layout, read_json
 from worldmodel.data.lerobot_writer import FOLDERS, place_of
 from worldmodel.data.manifest import MANIFEST, line_of, read_manifest
+from worldmodel.data.raw_events import EVENTS
 from worldmodel.data.tombstones import TOMBSTONES, add_tombstones, deleted, read_tombstones, registry, tombstone_of
 from worldmodel.types import InputError
 
@@ -163,6 +164,8 @@ def _renumber(before: Layout, fresh: Path, kept: Sequence[int]) -> None:
         for folder in (fresh / "data", *(fresh / "videos" / key for key in after.cameras)):
             suffix = ".parquet" if folder.name == "data" else ".mp4"
             tables.move(folder / f"{was}{suffix}", folder / f"{file}{suffix}")
+        if (events := before.root / EVENTS / f"{was}.jsonl").exists():
+            tables.write_text(events.read_text(), fresh / EVENTS / f"{file}.jsonl")
         row, found = before.episodes[old], after.episodes[new]
         shifts = {"episode_index": new - old, "index": found["dataset_from_index"] - row["dataset_from_index"]}
         shifts["task_index"] = new_tasks[row["tasks"][0]] - old_tasks[row["tasks"][0]]

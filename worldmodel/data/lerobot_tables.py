@@ -110,8 +110,13 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Writes a JSON object that other processes see whole or not at all."""
+    write_text(json.dumps(values, indent=4, ensure_ascii=False), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Writes a text that other processes see whole or not at all."""
     with _appearing(path) as unfinished:
-        unfinished.write_text(json.dumps(values, indent=4, ensure_ascii=False))
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def move(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ Every episode is recorded by the `lerobot` library as a data set of its own in a
 video and tables are renamed into place (one file per episode, whose indices are shifted), and ``meta/info.json``, whose
 ``total_episodes`` is what counts, is replaced last. Whatever a killed run leaves beyond that count is overwritten.
 
+``events`` holds the raw events of episodes that have them (`worldmodel.data.raw_events`).
 ``meta/manifest.jsonl`` tells where each episode came from (`worldmodel.data.manifest`); what was deleted on request
 (`worldmodel.data.tombstones`) is not written again.
 """
@@ -20,11 +21,12 @@ import pyarrow.parquet as pq
 from worldmodel.data import lerobot_tables as tables
 from worldmodel.data.lerobot_layout import OWN_META, read_json
 from worldmodel.data.manifest import add_entry, entry_of, read_manifest
+from worldmodel.data.raw_events import EVENTS, write_events
 from worldmodel.data.tombstones import TOMBSTONES, deleted, read_tombstones
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
 PENDING = ".pending"
-FOLDERS = ("data", "videos", "meta", PENDING)
+FOLDERS = ("data", "videos", "meta", EVENTS, PENDING)
 FILES_PER_CHUNK = 1000
 STATS, STATS_BEFORE = "meta/stats.json", "meta/.stats_before.json"
 
@@ -178,6 +180,7 @@ class LeRobotWriter:
             "licence": episode.licence,
             "reward": episode.reward is not None,
             "success": episode.success is not None,
+            **({"events": True} if episode.events is not None else {}),
         }
 
     def _graft(self, pending: Path, episode: Episode, entry: Mapping[str, str]) -> None:
@@ -193,6 +196,8 @@ class LeRobotWriter:
             tables.move(pending / f"videos/{key}/chunk-000/file-000.mp4", self.root / f"videos/{key}/{file}.mp4")
         rows = pq.read_table(pending / "data/chunk-000/file-000.parquet")
         tables.write_parquet(tables.shift_rows(rows, shifts), self.root / f"data/{file}.parquet")
+        if episode.events is not None:
+            write_events(episode.events, self.root / EVENTS / f"{file}.jsonl")
         record = pq.read_table(pending / "meta/episodes/chunk-000/file-000.parquet")
         tables.write_parquet(tables.shift_episode(record, place, shifts), self.root / f"meta/episodes/{file}.parquet")
         stats = tables.shift_stats(load_stats(pending) or {}, shifts)
