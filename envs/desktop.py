@@ -39,8 +39,8 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
     or the title of the window in front (characters beyond U+2FFF become U+FFFD).
 
     Action: see `worldmodel.data.screen`; the pointer stops at the edges.
-    Within a tick, shift, ctrl and alt come first, then the pointer moves, buttons go down or up, the wheel turns by
-    whole notches, and the key is typed. Reward: 0, or the judge's. ``info``: ``is_success`` (the judge ended the
+    Within a tick, shift, ctrl and alt come first, then the pointer moves, buttons go down or up, the key is typed,
+    and the wheel turns by whole notches. Reward: 0, or the judge's. ``info``: ``is_success`` (the judge ended the
     episode with a reward above 0), ``crashed``, and ``late_s``: how much later than planned the step ended, in s.
 
     A step ends 0.1 s after the one before, of real time, however long its caller thinks; where that is over already, it

@@ -49,7 +49,7 @@ class XHands:
     def act(self, action: np.ndarray) -> None:
         """Carries out an action of `worldmodel.data.screen`, the pointer in px of the screen; returns when it is done.
 
-        Shift, ctrl and alt come first, then the pointer, buttons, wheel and key.
+        Shift, ctrl and alt come first, then the pointer, buttons, key and wheel.
         """
         x, y, *values = action.tolist()
         buttons, (right, up), key, modifiers = values[:3], values[3:5], values[5], values[6:]
@@ -60,10 +60,10 @@ class XHands:
         for name, value in zip(BUTTONS, buttons, strict=True):
             if self._changes(name, value):
                 self._button(BUTTON_NUMBERS[name], value > 0.5)
-        self._turn(right, (1, 0))
-        self._turn(up, (0, 1))
         if typed := KEYS[int(np.clip(np.rint(key), 0, len(KEYS) - 1))]:
             self._type(typed)
+        self._turn(right, (1, 0))
+        self._turn(up, (0, 1))
         self._display.sync()
 
     def move(self, x: float, y: float) -> None:

@@ -135,8 +135,8 @@ def is_scripted(name: str) -> bool:
 
 
 def reads_true_state(name: str) -> bool:
-    """Whether a policy cannot act on what it sees alone: replays, and scripted ones but ``random``."""
-    return name.startswith(REPLAY) or (is_scripted(name) and name != "random")
+    """Whether a policy cannot act on what it sees alone: replays, and scripted ones but ``random`` and ``idle``."""
+    return name.startswith(REPLAY) or (is_scripted(name) and name not in ("random", "idle"))
 
 
 def _make(name: str, env: gymnasium.Env) -> Policy:

@@ -15,9 +15,10 @@ from policies import pusht_geometry as geometry
 from policies.experts import make_expert
 from policies.people.wanderer import WanderingPerson
 from policies.pusht_geometry import AROUND_PX, CANVAS_PX, MIDDLE_PX, PUSHER_PX, WALL_PX, Point, rotation, unit
+from worldmodel.data.screen import SCREEN
 from worldmodel.types import InputError, Policy
 
-SCRIPTED = ("random", "explore", "expert", "noisy-expert", "wander")
+SCRIPTED = ("random", "idle", "explore", "expert", "noisy-expert", "wander")
 EXPERT_NOISE = 0.1  # standard deviation, of an action's range
 REACH_PX = 80.0  # longest distance between pusher and target
 
@@ -39,6 +40,28 @@ class RandomPolicy:
 
     def act(self, observation: Mapping[str, Any]) -> Float32[np.ndarray, "a"]:
         return self._rng.uniform(self._low, self._high).astype(np.float32)
+
+
+class IdlePolicy:
+    """Leaves the pointer of a screen where it is, and touches nothing.
+
+    Args:
+        env: an environment whose body is that of who sits before a screen (`worldmodel.data.screen`).
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        body = getattr(env.unwrapped, "embodiment", None)
+        if getattr(body, "name", None) != SCREEN.name:
+            raise InputError(f"idle: {type(env.unwrapped).__name__} is no screen, wanted one with a pointer")
+        self._size = len(SCREEN.action)
+
+    def reset(self, seed: int | None = None) -> None:
+        pass
+
+    def act(self, observation: Mapping[str, Any]) -> Float32[np.ndarray, "a"]:
+        action = np.zeros(self._size, np.float32)
+        action[:2] = observation["agent_pos"]
+        return action
 
 
 class ExploringPolicy:
@@ -213,16 +236,18 @@ def make_policy(name: str, env: gymnasium.Env, seed: int | None = None) -> Polic
     """Makes a scripted policy for an environment.
 
     Args:
-        name: ``"random"``; ``"explore"``, for Push-T; ``"wander"``, for web pages; ``"expert"`` or
-            ``"noisy-expert"``, for the MuJoCo scenes, Meta-World and tasks of MiniWoB++, the latter with ``":0.3"``
-            behind it for another standard deviation of its noise (in ranges of the actions; for pages, what it adds
-            to the chance of a miss).
+        name: ``"random"``; ``"idle"``, for screens; ``"explore"``, for Push-T; ``"wander"``, for web pages;
+            ``"expert"`` or ``"noisy-expert"``, for the MuJoCo scenes, Meta-World and tasks of MiniWoB++, the latter
+            with ``":0.3"`` behind it for another standard deviation of its noise (in ranges of the actions; for pages,
+            what it adds to the chance of a miss).
         env: the one that it will act in.
         seed: makes it repeatable.
 
     Raises:
         InputError: no such policy, or the policy does not fit the environment.
     """
+    if name == "idle":
+        return IdlePolicy(env)
     if name == "explore":
         return ExploringPolicy(env, seed)
     if name == "wander":

@@ -7,6 +7,7 @@ from policies.experts import make_expert
 from policies.scripted import SCRIPTED, fitting, make_policy
 from worldmodel.data.embodiments import GRIPPER
 from worldmodel.data.open import open_dataset
+from worldmodel.data.screen import SCREEN
 from worldmodel.types import InputError
 
 METAWORLD = ("reach-v3", "drawer-close-v3", "button-press-topdown-v3", "pick-place-v3", "window-open-v3")
@@ -53,6 +54,21 @@ def test_noise_is_seeded_and_off_by_default():
     np.testing.assert_array_equal(first("noisy-expert", 0), first("noisy-expert", 0))
     assert (first("noisy-expert", 0) != first("noisy-expert", 1)).any()
     assert env.action_space.contains(first("noisy-expert", 0))
+
+
+class Screen(gymnasium.Env):
+    """A screen without anything on it."""
+
+    embodiment = SCREEN
+    observation_space = gymnasium.spaces.Dict({"agent_pos": gymnasium.spaces.Box(0, 200, (2,))})
+    action_space = gymnasium.spaces.Box(SCREEN.action.low, SCREEN.action.high)
+
+
+def test_who_is_idle_leaves_the_pointer_where_it_is():
+    assert fitting(SCRIPTED, Screen()) == ["random", "idle"]
+    policy = make_policy("idle", Screen())
+    policy.reset(3)
+    assert policy.act({"agent_pos": np.array([7, 9], np.float32)}).tolist() == [7, 9, *[0] * 9]
 
 
 def test_who_fits_where():
