@@ -46,7 +46,9 @@ def together(folders: Sequence[Path], output: Path) -> Path:
         partial = output.with_name(output.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         parts = [LeRobotDataset(f"local/{folder.name}", root=folder) for folder in folders]
-        merge_datasets(parts, f"local/{output.name}", output_dir=partial)
+        # Files stay as they are: to append to one of them writes it anew each time.
+        apart = {"concatenate_videos": False, "concatenate_data": False}
+        merge_datasets(parts, f"local/{output.name}", output_dir=partial, **apart)
         partial.rename(output)
     return output
 
