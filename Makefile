@@ -11,7 +11,7 @@ PYTHON ?= python3.12
 SYSTEM_PACKAGES ?= g++
 # Tests of the play page and of Browser-v0 drive a browser. Where none can be installed so (Ubuntu's is a snap), they are skipped.
 # The tests of worldmodel record and of Desktop-v0 start a screen of their own; the libraries are those that mss looks for.
-SCREEN_PACKAGES ?= xvfb libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0 bubblewrap jwm xterm l3afpad pcmanfm
+SCREEN_PACKAGES ?= xvfb libxcb-randr0 libxcb-render0 libxcb-shm0 libxcb-xfixes0 bubblewrap jwm xterm l3afpad pcmanfm tesseract-ocr
 BROWSER_PACKAGE := $(shell . /etc/os-release 2>/dev/null; test "$$ID" = debian && echo chromium-headless-shell)
 BIN := .venv/bin
 SYNCED := .venv/.synced

@@ -180,6 +180,7 @@ class EvaluationConfig:
         tasks: of each environment; empty: the one that it has anyway.
         episodes: policy episodes in each, and of each task.
         parallel: episodes at once.
+        ocr: read the text that is typed in dreamed screens (`worldmodel.screen.reading`).
         seed: of the first policy episode.
     """
 
@@ -189,6 +190,7 @@ class EvaluationConfig:
     tasks: list[str] = field(default_factory=list)
     episodes: int = 50
     parallel: int = 50
+    ocr: bool = False
     seed: int = 1000
 
 

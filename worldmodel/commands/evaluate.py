@@ -41,6 +41,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--windows", type=positive, default=128, metavar="N", help="dreams (%(default)s)")
     parser.add_argument("--horizon", type=positive, default=16, metavar="N", help="frames per dream (%(default)s)")
     parser.add_argument("--camera", metavar="NAME", help="which camera of the recordings, or tile for all (the first)")
+    parser.add_argument("--ocr", action="store_true", help="read the text that is typed in dreamed screens, too")
     parser.add_argument(
         "--sampling-steps", type=positive, metavar="N", help="denoising steps per frame (the model's own)"
     )
@@ -95,13 +96,16 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
     from worldmodel.data.open import open_dataset
     from worldmodel.evaluate import evaluate_dream
     from worldmodel.screen.measures import evaluate_screen, is_screen
+    from worldmodel.screen.reading import check_reader
 
+    if args.ocr:
+        check_reader()
     source = open_dataset(args.data)
     options: dict[str, Any] = {"steps": args.horizon, "max_windows": args.windows, "camera": args.camera}
     options |= {"sampling_steps": args.sampling_steps, "seed": args.seed, "progress": True}
     metrics, samples = evaluate_dream(model, source, **options)
     if is_screen(source.embodiments[0]):
-        metrics["screen"] = evaluate_screen(model, source, **options)
+        metrics["screen"] = evaluate_screen(model, source, ocr=args.ocr, **options)
     return metrics, samples
 
 

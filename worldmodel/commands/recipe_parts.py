@@ -104,7 +104,7 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
         }
         metrics[name], samples = evaluate_dream(model, source, **options)
         if is_screen(source.embodiments[0]):
-            metrics[name]["screen"] = evaluate_screen(model, source, **options)
+            metrics[name]["screen"] = evaluate_screen(model, source, ocr=config.evaluation.ocr, **options)
         shown = shown or (metrics[name], samples)
         write_report(output / name, metrics[name], title=f"{config.name}: {name}", dream=samples, episodes=[])
     first, samples = shown or ({}, None)

@@ -20,8 +20,9 @@ from worldmodel.label import infer_whole
 from worldmodel.metrics import mean_known, r2_per_dim
 from worldmodel.rollout import Dreamer
 from worldmodel.screen.events import score_events
-from worldmodel.screen.moments import SETTLED, Moment, choose_moments
+from worldmodel.screen.moments import SETTLED, Moment, choose_moments, choose_typing
 from worldmodel.screen.pointer import find_pointer
+from worldmodel.screen.reading import TypedText, check_reader, typed_text
 from worldmodel.screen.transitions import Transitions, elsewhere
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
@@ -37,6 +38,7 @@ def evaluate_screen(
     batch: int = 16,
     camera: str | None = None,
     sampling_steps: int | None = None,
+    ocr: bool = False,
     seed: int = 0,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -50,12 +52,13 @@ def evaluate_screen(
         batch: windows dreamed at once.
         camera: see `camera_frames`.
         sampling_steps: denoising steps per frame; the model's own number unless given.
+        ocr: read typed text, too, with Tesseract.
         seed: of windows and noise.
         progress: show progress bars.
 
     Returns:
         ``pointer`` (``median_px``, ``p95_px`` and the share ``missing``, by horizon), ``transitions`` (`Transitions`),
-        ``events`` (`score_events`, with the R2 of the pointer's place).
+        ``events`` (`score_events`, with the R2 of the pointer's place); with ``ocr``, ``typed`` (`TypedText`).
 
     Raises:
         InputError: the model does not know the recordings' body, it has no pointer, or nothing to measure on.
@@ -73,11 +76,20 @@ def evaluate_screen(
     transitions = Transitions()
     for number, part in enumerate(track(list(batched(moments, batch)), "pressing buttons", disable=not progress)):
         _press(subject, part, transitions, seed + number)
-    return {
+    measures = {
         "pointer": pointer.summary(),
         "transitions": transitions.summary(),
         "events": _events(model, source, body, max_windows, camera, progress),
     }
+    if ocr:
+        check_reader()
+        options = {"frame_size": model.frame_size, "embodiment": body.name, "camera": camera}
+        typing = choose_typing(source, context=CONTEXT, steps=steps, count=max_windows, **options)
+        typed = TypedText()
+        for number, part in enumerate(track(list(batched(typing, batch)), "reading text", disable=not progress)):
+            _type(subject, part, typed, seed + number)
+        measures["typed"] = typed.summary()
+    return measures
 
 
 def is_screen(body: EmbodimentSpec) -> bool:
@@ -181,6 +193,20 @@ def _press(subject: _Subject, moments: Sequence[Moment], transitions: Transition
         before, after = frames[row, CONTEXT - 1], frames[row, -1]
         free = elsewhere(model.frame_size, *((float(x), float(y)) for x, y in places[row, [CONTEXT - 2, -1]]))
         transitions.add(moment.kind, before, after, dreamed[row, SETTLED - 1], still[row], free)
+
+
+def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: int) -> None:
+    frames = np.stack([moment.frames for moment in moments])
+    actions = np.stack([moment.actions for moment in moments])
+    dreamed = subject.imagine(frames[:, :CONTEXT], actions, [moment.text for moment in moments], seed)[:, -1]
+    model, places = subject.model, subject.places(actions)
+    kept = model.decode(model.encode(frames[:, -1:]))[:, 0]
+    for row in range(len(moments)):
+        text = typed_text(subject.body.action, actions[row, CONTEXT - 1 :])
+        before, after = frames[row, CONTEXT - 1], frames[row, -1]
+        shown = {"dream": dreamed[row], "ceiling": kept[row], "copy_last": before}
+        free = elsewhere(model.frame_size, *((float(x), float(y)) for x, y in places[row, [CONTEXT - 2, -1]]))
+        typed.add(text, before, after, shown, free)
 
 
 def _events(

@@ -1,4 +1,4 @@
-"""Moments of recorded screens at which to ask what happens next: presses of the left button, and others without any."""
+"""Moments of recorded screens at which to ask what happens next: presses of the left button, others without, typing."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,10 @@ from worldmodel.types import ActionSpec, Episode, EpisodeSource, InputError
 
 SETTLED = 5
 """Frames after a press until which the screen has answered."""
+LEAST_KEYS = 3
+"""Keys that are typed at least, so that there is something to read."""
+LEAST_REST = 2
+"""Frames after the last of them, until which it is shown."""
 
 
 @dataclass
@@ -20,8 +24,8 @@ class Moment:
 
     Attributes:
         kind: what the episode is about: its instruction's first words stand for the task.
-        frames: the context, and `SETTLED` frames more.
-        actions: those between the frames; with the first one after the context, the button goes down, or nothing does.
+        frames: the context, and those that follow.
+        actions: those between the frames; with the first one after the context, something begins, or nothing does.
         text: instruction, or None.
     """
 
@@ -55,12 +59,11 @@ def choose_moments(
     Raises:
         InputError: there is not a single press that the recording goes on after.
     """
-    rng = np.random.default_rng(seed)
+    rng, spec = np.random.default_rng(seed), _spec(source, embodiment)
     candidates: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for index in range(len(source)):
         episode = source[index]
         if episode.embodiment == embodiment:
-            spec = next(body.action for body in source.embodiments if body.name == embodiment)
             for found, ticks in zip(candidates, _ticks(spec, episode, context), strict=True):
                 found.extend((index, tick) for tick in ticks)
     if not candidates[0]:
@@ -69,14 +72,61 @@ def choose_moments(
     for found in candidates:
         picked = rng.permutation(len(found))[: count // 2]
         chosen += [found[number] for number in picked]
-    moments, by_episode = [], sorted(chosen)
-    last, episode = -1, None
-    for index, tick in by_episode:
-        if index != last:
-            last, episode = index, source[index]
-        assert episode is not None
-        moments.append(_cut(episode, tick, context, frame_size, camera))
-    return moments
+    return [
+        _cut(episode, tick, context, SETTLED, frame_size, camera)
+        for index, ticks in _by_episode(chosen)
+        for episode in (source[index],)
+        for tick in ticks
+    ]
+
+
+def choose_typing(
+    source: EpisodeSource,
+    *,
+    context: int,
+    steps: int,
+    count: int,
+    frame_size: tuple[int, int],
+    embodiment: str,
+    camera: str | None = None,
+) -> list[Moment]:
+    """Chooses moments at which somebody begins to type, one of an episode at most; none where nobody does.
+
+    Args:
+        source: recordings of screens.
+        context: frames before the moment.
+        steps: frames after it, in which at least `LEAST_KEYS` keys are typed, the last of them `LEAST_REST` before the
+            end.
+        count: largest number; they are spread over the recordings.
+        frame_size: height and width that the frames are brought to.
+        embodiment: episodes of others are skipped.
+        camera: see `camera_frames`.
+    """
+    spec, moments = _spec(source, embodiment), []
+    for index in range(len(source)):
+        episode = source[index]
+        if episode.embodiment != embodiment or not episode.action_mask[:-1].all():
+            continue
+        ticks = sorted(events_in(spec, episode.actions).get("key", {}))
+        for tick in ticks:
+            soon = [other for other in ticks if tick <= other < tick + steps - LEAST_REST]
+            if len(soon) >= LEAST_KEYS and context - 1 <= tick < len(episode) - steps:
+                moments.append(_cut(episode, tick, context, steps, frame_size, camera))
+                break
+    kept = np.unique(np.linspace(0, len(moments) - 1, min(count, len(moments))).astype(int)) if moments else []
+    return [moments[number] for number in kept]
+
+
+def _spec(source: EpisodeSource, embodiment: str) -> ActionSpec:
+    return next(body.action for body in source.embodiments if body.name == embodiment)
+
+
+def _by_episode(chosen: list[tuple[int, int]]) -> list[tuple[int, list[int]]]:
+    """Ticks of each episode, both in ascending order."""
+    found: dict[int, list[int]] = {}
+    for index, tick in sorted(chosen):
+        found.setdefault(index, []).append(tick)
+    return list(found.items())
 
 
 def _ticks(spec: ActionSpec, episode: Episode, context: int) -> tuple[list[int], list[int]]:
@@ -98,8 +148,10 @@ def _ticks(spec: ActionSpec, episode: Episode, context: int) -> tuple[list[int],
     return [tick for tick in usable if tick in pressed], quiet
 
 
-def _cut(episode: Episode, tick: int, context: int, frame_size: tuple[int, int], camera: str | None) -> Moment:
-    first, end = tick - context + 1, tick + SETTLED + 1
+def _cut(
+    episode: Episode, tick: int, context: int, steps: int, frame_size: tuple[int, int], camera: str | None
+) -> Moment:
+    first, end = tick - context + 1, tick + steps + 1
     frames = resize_frames(camera_frames(episode, camera)[first:end], *frame_size)
     kind = " ".join((episode.text or "without instruction").split()[:2])
     return Moment(kind, frames.copy(), episode.actions[first : end - 1].copy(), episode.text)
