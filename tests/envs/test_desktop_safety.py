@@ -167,3 +167,10 @@ def test_without_a_sandbox_there_is_a_warning(folder: Path, monkeypatch: pytest.
     wait_for_text(env, "started")
     env.close()
     assert left(folder) == ({}, [])
+
+
+def test_screens_are_grabbed_where_decord_is_loaded() -> None:
+    """It brings a libxcb of its own, which must not get mixed up with the system's."""
+    program = "import decord, gymnasium; e = gymnasium.make('envs:worldmodel/Desktop-v0', programs='terminal')"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", f"{program}; e.reset(); e.close()"])
+    assert done.returncode == 0

@@ -137,7 +137,7 @@ def test_a_page_that_is_gone_is_left_to_the_next_step(env: Any, monkeypatch: pyt
 
 def test_names(env: Any):
     env.tasks = ("click-test", "use-slider")
-    assert fitting(SCRIPTED, env) == ["random", "expert", "noisy-expert", "wander"]
+    assert fitting(SCRIPTED, env) == ["random", "idle", "expert", "noisy-expert", "wander"]
     env.tasks = ("click-test", "bisect-angle")
     assert fitting(SCRIPTED, env) == ["random", "wander"]
     with pytest.raises(InputError, match=r"can do task 'bisect-angle', wanted one of: choose-list, .*use-spinner"):
