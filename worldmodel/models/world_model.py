@@ -205,9 +205,8 @@ class WorldModel(nn.Module):
     ) -> Float32[np.ndarray, "b t-1 a"]:
         """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units.
 
-        They start from noise of the ``seed``: where draws differ, the frames do not tell. Where time is compressed and
-        frames are left over at the end, their actions are read from the last frames that do fit; of fewer than that,
-        the last one is repeated.
+        They start from noise of the ``seed``: where draws differ, frames do not tell. Where time is compressed, frames
+        left over at the end are read together with those before that do fit; of too few, the last one is repeated.
         """
         body, count = self.embodiment_index(embodiment), frames.shape[1] - 1
         if left := count % self.frames_per_latent:
