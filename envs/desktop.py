@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
+import mss
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import UInt8
@@ -17,7 +18,6 @@ from Xlib.error import ConnectionClosedError, DisplayError, XError
 from envs.desktop_programs import environment, find_program, furnish, read_programs, sandbox_problem, sandboxed
 from envs.desktop_windows import put, tile, wait_for_manager, wait_for_windows
 from envs.screen.display import close_display
-from envs.screen.looking import open_screen
 from envs.screen.windows import WindowReader
 from envs.screen_spaces import read_action, readable, screen_spaces
 from envs.ticks import Ticks
@@ -184,7 +184,7 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
         with screen.watched((2 + len(self._programs)) * START_S):
             with screen.permitted():
                 display = self._display = Display(screen.name)
-                self._grabber = open_screen(screen.name, with_cursor=True)
+                self._grabber = mss.MSS(display=screen.name, with_cursor=True)
             self._hands, self._windows = XHands(display), WindowReader(display, [])
             self._hands.move(float(x), float(y))
             self._open_programs(display, screen)

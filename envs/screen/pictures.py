@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from mss.exception import ScreenShotError
 
 from envs.screen.clock import NS, now_ns
-from envs.screen.looking import open_screen
 from worldmodel.types import InputError
 
 MAX_WAITING_BYTES = 2**29  # of pictures in memory that are not yet written; more are left out
@@ -59,7 +58,7 @@ class Grabber:
         self.resting = Flag()
         self._ended, self._period_ns = Flag(), NS // fps
         try:
-            with open_screen() as screen:
+            with mss.MSS() as screen:
                 whole = screen.monitors[0]
         except (ScreenShotError, OSError) as error:
             reason = " ".join(str(error).split())
@@ -89,7 +88,7 @@ class Grabber:
 
     def _grab(self) -> None:
         try:
-            with open_screen(with_cursor=True) as screen:
+            with mss.MSS(with_cursor=True) as screen:
                 self._grab_from(screen)
         except (ScreenShotError, OSError):
             return  # the screen is gone, which the others tell

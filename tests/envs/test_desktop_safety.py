@@ -169,8 +169,9 @@ def test_without_a_sandbox_there_is_a_warning(folder: Path, monkeypatch: pytest.
     assert left(folder) == ({}, [])
 
 
-def test_screens_are_grabbed_where_decord_is_loaded() -> None:
-    """It brings a libxcb of its own, which must not get mixed up with the system's."""
-    program = "import decord, gymnasium; e = gymnasium.make('envs:worldmodel/Desktop-v0', programs='terminal')"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", f"{program}; e.reset(); e.close()"])
+def test_screens_are_grabbed_where_scenes_are_drawn_and_videos_read() -> None:
+    """OpenGL loads the system's libxcb, and decord brings one of its own: they must not get mixed up."""
+    first, last = (f"gymnasium.make('envs:worldmodel/{name}-v0').reset()" for name in ("Drawer", "Desktop"))
+    program = f"import gymnasium, worldmodel.data.clip; {first}; {last}"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program])
     assert done.returncode == 0

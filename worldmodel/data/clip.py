@@ -5,18 +5,24 @@ number of frames per second nearest to its usual interval. Each tick shows the l
 it, so that ``actions[t]``, taken between ticks t and t + 1, leads to what was seen at t + 1.
 """
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import av
-import decord
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from worldmodel.data.streams import video_stream
 from worldmodel.types import InputError
 
+# decord asks that all that is loaded after it takes FFmpeg and libxcb from the copies that it brings; libraries which
+# have called the system's before (for a screen, or for OpenGL) then end the process.
+wished, ctypes.RTLD_GLOBAL = ctypes.RTLD_GLOBAL, ctypes.RTLD_LOCAL
+import decord  # noqa: E402
+
+ctypes.RTLD_GLOBAL = wished
 decord.logging.set_level(decord.logging.QUIET)  # a broken clip is told once, by the InputError
 
 SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".gif")
