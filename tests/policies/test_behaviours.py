@@ -41,7 +41,7 @@ def test_names_and_weights_are_read():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clever", r"policy 'clever' is unknown, wanted one of: random, explore, .*replay:DATASET"),
+        ("clever", r"policy 'clever' is unknown, wanted one of: random, idle, explore, .*replay:DATASET"),
         ("random=0", r"policy 'random=0': weight '0', wanted a positive number"),
         ("random=much", r"policy 'random=much': weight 'much', wanted a positive number"),
         ("random,", r"policy '' is unknown"),

@@ -99,7 +99,7 @@ def test_random_fills_the_box_and_repeats():
 def test_policies_by_name(env: gymnasium.Env):
     assert isinstance(make_policy("explore", env), ExploringPolicy)
     assert isinstance(make_policy("random", env), RandomPolicy)
-    with pytest.raises(InputError, match="policy 'clever' is unknown, wanted one of: random, explore"):
+    with pytest.raises(InputError, match="policy 'clever' is unknown, wanted one of: random, idle, explore"):
         make_policy("clever", env)
     other = gymnasium.make("CartPole-v1")
     with pytest.raises(InputError, match="explore: CartPoleEnv has no attribute 'state', wanted Push-T"):

@@ -45,7 +45,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--policy",
         required=True,
         metavar="P",
-        help="random, explore, wander, expert, noisy-expert, replay:D, a checkpoint, or a mixture",
+        help="random, idle, explore, wander, expert, noisy-expert, replay:D, a checkpoint, or a mixture",
     )
     parser.add_argument(
         "--task",

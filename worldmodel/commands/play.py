@@ -63,6 +63,7 @@ def call(args: argparse.Namespace) -> None:
         webbrowser.open(url)
     config = uvicorn.Config(
         app,
+        log_config=None,  # to set up logging would close the handlers of other libraries, and the streams of some
         log_level="warning",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # raw pictures on the loopback: packing them would cost more than sending them
