@@ -9,9 +9,9 @@ Records a LeRobot v3 data set. The same command continues an interrupted one,
 and a larger --episodes adds to it. Episode i is seeded with S + i, so the data
 are the same either way.
 
-P is random, explore (a script that pushes Push-T's block about), wander (one
-that hovers, clicks, drags, scrolls and types anywhere on a page), expert or
-noisy-expert (scripts that do what a MuJoCo scene, Meta-World or a page of
+P is random, idle (who leaves a screen as it is), explore (a script that pushes
+Push-T's block about), wander (one that hovers, clicks, drags, scrolls and types
+anywhere on a page), expert or noisy-expert (scripts that do what a MuJoCo scene, Meta-World or a page of
 MiniWoB++ asks for; noisy-expert:0.3 for another noise), replay:DATASET (what
 another collection did from the same seeds), a checkpoint, whose policy then
 acts, or a mixture by episode with weights, such as
