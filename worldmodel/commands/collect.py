@@ -11,10 +11,10 @@ are the same either way.
 
 P is random, idle (who leaves a screen as it is), explore (a script that pushes
 Push-T's block about), wander (one that hovers, clicks, drags, scrolls and types
-anywhere on a page), expert or noisy-expert (scripts that do what a MuJoCo scene, Meta-World or a page of
-MiniWoB++ asks for; noisy-expert:0.3 for another noise), replay:DATASET (what
-another collection did from the same seeds), a checkpoint, whose policy then
-acts, or a mixture by episode with weights, such as
+anywhere on a page), expert or noisy-expert (scripts that do what a MuJoCo scene,
+Meta-World or a page of MiniWoB++ asks for; noisy-expert:0.3 for another noise),
+replay:DATASET (what another collection did from the same seeds), a checkpoint,
+whose policy then acts, or a mixture by episode with weights, such as
 expert=3,noisy-expert=1,random=1.
 
 Recordings of pages also hold the raw events of mouse and keyboard, a file of
