@@ -206,7 +206,10 @@ class Desktop(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _observe(self) -> None:
         """Takes down what there is to see now."""
-        shot = self._grabber.grab(self._grabber.monitors[0])
+        try:
+            shot = self._grabber.grab(self._grabber.monitors[0])
+        except AssertionError as error:  # so mss tells of a server that ends before it has answered
+            raise ScreenError("the X server ended") from error
         picture = np.frombuffer(shot.raw, np.uint8).reshape(1, shot.height, shot.width, 4)[..., 2::-1]
         place = np.array(self._hands.place()) / self._scale
         text = self._windows.look().front.title if self._instruction is None else self._instruction
