@@ -100,7 +100,8 @@ def record_episode(
         reward.append(earned)
         success.append(bool(info.get("is_success", False)))
         if "events" in info:
-            events = [*(events or ()), *info["events"]]
+            events = [] if events is None else events
+            events.extend(info["events"])
     return Episode(
         frames={name: np.stack(pictures) for name, pictures in frames.items()},
         actions=np.stack(actions),

@@ -123,9 +123,9 @@ class DotModel:
         return np.stack([[draw(place, goal) for place in row] for row, goal in zip(actions, goals, strict=True)])
 
     def infer_actions(
-        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
+        self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
-        return np.stack([[find(frame, RED) for frame in row[1:]] for row in frames])
+        return np.stack([[find(frame, RED) for frame in row[1:]] for row in self.shown(frames)])
 
     def act(
         self,
@@ -174,6 +174,10 @@ class DotModel:
         sampling_steps: int | None = None,
     ) -> UInt8[np.ndarray, "b k h w 3"]:
         return DotModel.imagine(self, context_frames, self._walk(context_frames, steps))
+
+    def shown(self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor) -> UInt8[np.ndarray, "b t h w 3"]:
+        """Pictures, also of latents."""
+        return self.decode(frames) if isinstance(frames, Tensor) else frames
 
     def encode(self, frames: UInt8[np.ndarray, "b t h w 3"]) -> Tensor:
         return rearrange(torch.from_numpy(frames) / 255.0, "b t (h p) (w q) c -> b t h w (p q c)", p=8, q=8)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from jaxtyping import Float32
+from torch import Tensor
 
 from tests.dot_world import SIZE_PX, DotModel, DotSource, make_episode
 from worldmodel.label import WINDOW, agree, infer_whole, label_episode
@@ -13,7 +14,7 @@ from worldmodel.types import ActionDim, ActionSpec, InputError
 @pytest.mark.parametrize("length", [2, 3, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW + 3, 37, 400])
 def test_every_action_of_a_recording_is_inferred_once(length: int) -> None:
     episode = make_episode(0, length)
-    assert np.array_equal(infer_whole(DotModel(), episode.frames["top"]), episode.actions[:-1])
+    assert np.array_equal(infer_whole(DotModel(), episode.frames["top"])[0], episode.actions[:-1])
 
 
 def test_unlabelled_video_becomes_an_episode_of_the_models_body() -> None:
@@ -60,7 +61,7 @@ class Unsure(DotModel):
     """Reads one place after the other from noise where the goal is left of the middle, and the true one elsewhere."""
 
     def infer_actions(
-        self, frames: np.ndarray, *, embodiment: str | None = None, seed: int = 0
+        self, frames: np.ndarray | Tensor, *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
         true = super().infer_actions(frames)
         drawn = np.random.default_rng(seed).uniform(0, SIZE_PX, true.shape).astype(np.float32)

@@ -33,7 +33,7 @@ def label_episode(model: Dreamer, episode: Episode, *, camera: str | None = None
     body = model.embodiments[0]
     _check(episode, body)
     frames = resize_frames(camera_frames(episode, camera), *model.frame_size)
-    actions, *others = (infer_whole(model, frames, seed=seed) for seed in range(DRAWS))
+    actions, *others = infer_whole(model, frames, draws=DRAWS)
     confidence = np.mean([agree(body.action, actions, other) for other in others], 0, np.float32)
     # The last frame's action leads to a frame that nobody saw.
     actions, confidence = np.concatenate((actions, actions[-1:])), np.append(confidence, np.float32(0.0))
@@ -45,23 +45,25 @@ def label_episode(model: Dreamer, episode: Episode, *, camera: str | None = None
 
 
 def infer_whole(
-    model: Dreamer, frames: UInt8[np.ndarray, "t h w 3"], *, embodiment: str | None = None, seed: int = 0
-) -> Float32[np.ndarray, "t-1 a"]:
-    """Infers the actions of a recording of any length, in windows that overlap by half, from noise of a seed.
+    model: Dreamer, frames: UInt8[np.ndarray, "t h w 3"], *, embodiment: str | None = None, draws: int = 1
+) -> Float32[np.ndarray, "draws t-1 a"]:
+    """Infers the actions of a recording of any length, in windows that overlap by half, from noise of several seeds.
 
     An action is taken from the window in whose middle it lies, because the frames on both sides of it help.
     """
     length = min(WINDOW, len(frames))
     starts = [*range(0, len(frames) - length, WINDOW // 2), len(frames) - length]
-    parts = []
+    parts: list[list[np.ndarray]] = [[] for _ in range(draws)]
     for first in range(0, len(starts), BATCH):
         windows = np.stack([frames[start : start + length] for start in starts[first : first + BATCH]])
-        parts.append(model.infer_actions(windows, embodiment=embodiment, seed=seed))
-    inferred = np.concatenate(parts)
-    actions = np.empty((len(frames) - 1, inferred.shape[-1]), np.float32)
+        seen = model.encode(windows) if model.frames_per_latent == 1 else windows
+        for seed in range(draws):
+            parts[seed].append(model.infer_actions(seen, embodiment=embodiment, seed=seed))
+    inferred = np.stack([np.concatenate(part) for part in parts])
+    actions = np.empty((draws, len(frames) - 1, inferred.shape[-1]), np.float32)
     for number, start in enumerate(starts):
         skipped = 0 if number == 0 else (starts[number - 1] + length - start) // 2
-        actions[start + skipped : start + length - 1] = inferred[number, skipped:]
+        actions[:, start + skipped : start + length - 1] = inferred[:, number, skipped:]
     return actions
 
 

@@ -31,6 +31,8 @@ def compare_labels(recorded: EpisodeSource, labelled: EpisodeSource) -> dict[str
     spec, body = labelled.embodiments[0].action, labelled.embodiments[0].name
     if len(recorded) != len(labelled):
         raise InputError(f"{labelled.path}: {len(labelled)} episodes, wanted the {len(recorded)} of {recorded.path}")
+    if body not in [recorded_body.name for recorded_body in recorded.embodiments]:
+        return None
     pairs, confidence = [], []
     for index in range(len(recorded)):
         truth = recorded[index]

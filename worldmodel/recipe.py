@@ -21,12 +21,13 @@ from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
 from worldmodel.latent_statistics import fit_statistics
 from worldmodel.model_card import model_card
+from worldmodel.models.devices import on_accelerator
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.tokenizers import describe, load_tokenizer
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 from worldmodel.output import make_folder, write_json
 from worldmodel.sources import open_source
-from worldmodel.stages import BackboneStage, Stage, TokenizerStage
+from worldmodel.stages import BackboneStage, TokenizerStage
 from worldmodel.train import fit
 from worldmodel.types import EmbodimentSpec, InputError
 from worldmodel.validation import ValidateDreams, ValidateTokenizer
@@ -34,7 +35,8 @@ from worldmodel.validation import ValidateDreams, ValidateTokenizer
 Collect = Callable[[CollectConfig, Path], None]
 Evaluate = Callable[[WorldModel, RecipeConfig, Path], dict[str, Any]]
 console = Console(stderr=True)
-USE = ("sampling_steps", "action_steps", "execute")  # of a model: how weights are used, not what they are
+# Of a model: how weights are used, not what they are.
+USE = ("sampling_steps", "still_change", "action_steps", "execute")
 
 
 def run_recipe(config: RecipeConfig, collect: Collect, evaluate: Evaluate, *, only: str | None = None) -> Path:
@@ -171,24 +173,38 @@ def train_stage(
     train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
     episodes = trained_on.note(folder, config, output, {r.name: e for r, e in zip(recordings, train, strict=True)})
     if name == "tokenizer":
-        module: Stage = TokenizerStage(model.tokenizer, stage, config.seed)
+        module = TokenizerStage(model.tokenizer, stage, config.seed)
         stream = Stream(PictureSampler(recordings, train, stage.mixture, stage.crop), config.seed, stage.batch)
         fit(module, stream, ValidateTokenizer(recordings, held), config, folder, name, stage.batch)
         model.tokenizer.load_state_dict(module.average.state_dict())
         fit_statistics(model.tokenizer, recordings, train)
     else:
-        encoded = [in_latent_time(dataset, model.tokenizer.eval(), output / "cache") for dataset in recordings]
-        samplers = _samplers(model, config, stage, encoded, train)
-        known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
-        module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
-        validate = ValidateDreams(model, recordings, held, actions_known=known)
-        acts = {"act_sampler": samplers[1], "act_share": stage.act_share, "act_size": act_size(model, stage)}
-        stream = Stream(samplers[0], config.seed, stage.batch, **acts)
-        frames = stage.batch * stage.window * model.frames_per_latent
-        fit(module, stream, validate, config, folder, name, frames)
-        model.backbone.load_state_dict(module.average.state_dict())
+        with on_accelerator(model.tokenizer):
+            _train_backbone(model, config, name, stage, recordings, splits, output)
     training = {"stage": name, "seconds": round(time.time() - begin), "episodes": episodes}
     checkpoint.save(model, folder / "checkpoint", card=model_card(config, name, {}), training=training)
+
+
+def _train_backbone(
+    model: WorldModel,
+    config: RecipeConfig,
+    name: str,
+    stage: StageConfig,
+    recordings: list[Recordings],
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    output: Path,
+) -> None:
+    train, held = [parts[0] for parts in splits], [parts[1] for parts in splits]
+    encoded = [in_latent_time(dataset, model.tokenizer.eval(), output / "cache") for dataset in recordings]
+    samplers = _samplers(model, config, stage, encoded, train)
+    known, distill = name != "pretrain", name == "distill" and model.config.backbone.shortcut
+    module = BackboneStage(model, stage, config.seed, actions_known=known, distill=distill)
+    validate = ValidateDreams(model, recordings, held, actions_known=known)
+    acts = {"act_sampler": samplers[1], "act_share": stage.act_share, "act_size": act_size(model, stage)}
+    stream = Stream(samplers[0], config.seed, stage.batch, **acts)
+    frames = stage.batch * stage.window * model.frames_per_latent
+    fit(module, stream, validate, config, output / name, name, frames)
+    model.backbone.load_state_dict(module.average.state_dict())
 
 
 def act_size(model: WorldModel, stage: StageConfig) -> int:

@@ -83,7 +83,7 @@ class Dreamer(Protocol):
     ) -> UInt8[np.ndarray, "b k h w 3"]: ...
 
     def infer_actions(
-        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
+        self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]: ...
 
     def act(

@@ -54,6 +54,11 @@ def test_eval_measures_screens(clerk: Path, buttons: Path, output: Path, capsys:
     assert "dreamed mouse pointer" in (output / "report.html").read_text()
 
 
+def test_text_is_read_from_screens_only(tiny: Path, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("eval", "--checkpoint", tiny, "--data", recordings, "--ocr") == 2
+    assert "has no screens, wanted recordings of somebody with a pointer" in capsys.readouterr().err
+
+
 def test_labels_of_screens_agree_or_not(
     clerk: Path, buttons: Path, output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

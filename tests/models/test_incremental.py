@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.models import tiny
 from worldmodel.models.backbone import Backbone
+from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import euler_step
 from worldmodel.models.planning import act
 from worldmodel.models.prediction import predict
@@ -135,6 +136,20 @@ def test_real_frames_may_follow_dreamed_ones() -> None:
     torch.testing.assert_close(pieces.readout, whole.readout, atol=1e-5, rtol=0)
     action = torch.rand(2, 3)
     torch.testing.assert_close(pieces.dream(action, 2), whole.dream(action, 2), atol=1e-5, rtol=0)
+
+
+def test_what_hardly_changes_stays_as_it_was() -> None:
+    network = make("position")
+    latents, actions, bodies = torch.randn(2, 4, *SHAPE), torch.rand(2, 4, 3), torch.tensor([0, 1])
+    free, stiff, rigid = (Rollout(network, bodies, VARIANCE, [0, 1], still_change=least) for least in (0.0, 0.5, 1e9))
+    for rollout in (free, stiff, rigid):
+        rollout.observe(latents, actions)
+    dreamed, settled = free.dream(actions[:, 0], 2), stiff.dream(actions[:, 0], 2)
+    changes = token_changes(dreamed, latents[:, -1], network.config.patch)
+    assert 0 < (changes < 0.5).float().mean() < 1
+    torch.testing.assert_close(settled, torch.where((changes < 0.5).unsqueeze(-1), latents[:, -1], dreamed))
+    rigid.restart(torch.tensor([1]), latents[:1], actions[:1], [5])
+    torch.testing.assert_close(rigid.dream_jointly(2)[0], latents[[0, 0], -1])
 
 
 def test_a_dream_does_not_depend_on_its_company() -> None:

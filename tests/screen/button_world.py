@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+from torch import Tensor
 
 from tests.dot_world import DotModel
 from worldmodel.data.screen import screen_spec
@@ -97,8 +98,9 @@ class ButtonModel(DotModel):
         return np.stack([play(a, (0, 0), is_lit(c[-1])) for c, a in zip(context_frames, actions, strict=True)])
 
     def infer_actions(
-        self, frames: UInt8[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
+        self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
+        frames = self.shown(frames)
         actions = np.zeros((len(frames), frames.shape[1] - 1, len(SCREEN.action)), np.float32)
         for row, tick in np.ndindex(*actions.shape[:2]):
             actions[row, tick, :2] = find_pointer(frames[row, tick + 1]) or (0, 0)

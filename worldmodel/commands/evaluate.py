@@ -96,17 +96,18 @@ def _dream(args: argparse.Namespace, model: "Dreamer") -> tuple[dict[str, Any], 
     from worldmodel.data.open import open_dataset
     from worldmodel.evaluate import evaluate_dream
     from worldmodel.screen.measures import evaluate_screen, is_screen
-    from worldmodel.screen.reading import check_reader
+    from worldmodel.types import InputError
 
-    if args.ocr:
-        check_reader()
     source = open_dataset(args.data)
     options: dict[str, Any] = {"steps": args.horizon, "max_windows": args.windows, "camera": args.camera}
     options |= {"sampling_steps": args.sampling_steps, "seed": args.seed, "progress": True}
-    metrics, samples = evaluate_dream(model, source, **options)
+    screen = {}
     if is_screen(source.embodiments[0]):
-        metrics["screen"] = evaluate_screen(model, source, ocr=args.ocr, **options)
-    return metrics, samples
+        screen = {"screen": evaluate_screen(model, source, ocr=args.ocr, **options)}
+    elif args.ocr:
+        raise InputError(f"--ocr: {args.data} has no screens, wanted recordings of somebody with a pointer and keys")
+    metrics, samples = evaluate_dream(model, source, **options)
+    return metrics | screen, samples
 
 
 def _policy(args: argparse.Namespace, model: "Dreamer") -> "tuple[dict[str, Any], list[PolicyEpisode], float]":

@@ -1,8 +1,14 @@
 """``worldmodel record``: a real X11 screen and what a person does on it become an OWAMcap recording."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from worldmodel.commands.parsing import declare, natural, positive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envs.screen.recorder import Progress
 
 TEXT = """\
 Records the screen that DISPLAY names: OUTPUT.mkv with the pictures and OUTPUT.mcap
@@ -76,12 +82,12 @@ def call(args: argparse.Namespace) -> None:
     record(args, output, lock)
 
 
-def record(args: argparse.Namespace, output, lock) -> None:
+def record(args: argparse.Namespace, output: "Path", lock: "Path") -> None:
     from rich.console import Console
 
     from envs.screen.control import commanded
     from envs.screen.pictures import Region
-    from envs.screen.recorder import Progress, Recorder, Settings
+    from envs.screen.recorder import Recorder, Settings
 
     settings = Settings(
         fps=args.fps,
@@ -97,7 +103,7 @@ def record(args: argparse.Namespace, output, lock) -> None:
     console = Console(stderr=True)
     with commanded(lock, recorder.command), console.status("starting", refresh_per_second=REDRAWS) as status:
 
-        def show(progress: Progress) -> None:
+        def show(progress: "Progress") -> None:
             state = ["paused"] * progress.paused + ["redacted"] * progress.redacted
             status.update(f"{', '.join(state) or 'recording'} {words(progress)} ({args.stop_key} stops)")
 
@@ -105,7 +111,7 @@ def record(args: argparse.Namespace, output, lock) -> None:
     print(f"{output}.mcap, {output}.mkv: {words(done)}")
 
 
-def words(progress) -> str:
+def words(progress: "Progress") -> str:
     """Time, pictures and events in a few words."""
     seconds = f"{progress.seconds:.1f} s"
     return f"{seconds}, {progress.frames} frames, {progress.events} events, {progress.dropped} frames dropped"

@@ -138,4 +138,4 @@ def _move_places(
 
 
 def _put(whole: Tensor, rows: Int64[Tensor, "n"], part: Tensor) -> Tensor:
-    return whole.index_copy(0, rows, part.to(whole.dtype))
+    return whole.index_copy(0, rows, part.to(whole))

@@ -20,9 +20,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from worldmodel.data import lerobot_tables as tables
+from worldmodel.data.json_lines import line_of
 from worldmodel.data.lerobot_layout import OWN_META, Layout, read_json
 from worldmodel.data.lerobot_writer import FOLDERS, place_of
-from worldmodel.data.manifest import MANIFEST, line_of, read_manifest
+from worldmodel.data.manifest import MANIFEST, read_manifest
 from worldmodel.data.raw_events import EVENTS
 from worldmodel.data.tombstones import TOMBSTONES, add_tombstones, deleted, read_tombstones, registry, tombstone_of
 from worldmodel.types import InputError

@@ -8,15 +8,16 @@ Line i tells of episode i. Lines beyond ``total_episodes`` of ``meta/info.json``
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from worldmodel.data.json_lines import line_of, read_lines
 from worldmodel.data.lerobot_layout import read_json
-from worldmodel.types import Episode, InputError
+from worldmodel.types import Episode
 
 MANIFEST = "meta/manifest.jsonl"
 HEX_DIGITS = 32
@@ -68,32 +69,5 @@ def read_manifest(root: Path) -> list[dict[str, str]] | None:
         return None
     total = int(read_json(root / "meta/info.json").get("total_episodes", 0))
     with (root / MANIFEST).open("rb") as file:
-        entries = read_lines(islice(file, total), root / MANIFEST)
+        entries = read_lines(islice(file, total), root / MANIFEST, "content_hash", str)
     return entries if len(entries) == total else None
-
-
-def line_of(entry: Mapping[str, Any]) -> bytes:
-    """Writes an object as a line of JSON."""
-    return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
-
-
-def read_lines(lines: Iterable[bytes], path: Path) -> list[dict[str, str]]:
-    """Reads lines of JSON objects that have a content hash.
-
-    Args:
-        lines: one object each.
-        path: their file, for messages.
-
-    Raises:
-        InputError: a line is something else.
-    """
-    entries = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            entry = None
-        if not isinstance(entry, dict) or not isinstance(entry.get("content_hash"), str):
-            raise InputError(f"{path}: line {number} is damaged, wanted a JSON object with a content_hash")
-        entries.append(entry)
-    return entries

@@ -4,12 +4,12 @@
 (`envs.page_events` for pages). Every line has ``tick``, the index of the action that it belongs to.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from worldmodel.data import lerobot_tables as tables
+from worldmodel.data.json_lines import line_of, read_lines
 from worldmodel.types import InputError
 
 EVENTS = "events"
@@ -17,7 +17,7 @@ EVENTS = "events"
 
 def write_events(events: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Writes a file that other processes see whole or not at all."""
-    tables.write_text("".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events), path)
+    tables.write_text(b"".join(map(line_of, events)).decode(), path)
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -30,16 +30,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
         InputError: missing, or a line is no JSON object with a ``tick``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            return read_lines(file, path, "tick", int)
+    except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}), wanted a file of events") from error
-    events, lines = [], text.removesuffix("\n").split("\n") if text else []
-    for number, line in enumerate(lines, 1):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict) or not isinstance(event.get("tick"), int):
-            raise InputError(f"{path}: line {number} is damaged, wanted a JSON object with a tick")
-        events.append(event)
-    return events

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from worldmodel.data.manifest import line_of, read_lines
+from worldmodel.data.json_lines import line_of, read_lines
 from worldmodel.output import whole_file
 
 TOMBSTONES = "meta/tombstones.jsonl"
@@ -39,7 +39,7 @@ def read_tombstones(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with path.open("rb") as file:
-        return read_lines(file, path)
+        return read_lines(file, path, "content_hash", str)
 
 
 def add_tombstones(path: Path, tombstones: Sequence[dict[str, str]]) -> None:

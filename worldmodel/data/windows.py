@@ -242,13 +242,12 @@ class PictureSampler:
         """Pictures ``first`` to ``first + size`` of a run and their predecessors, both uint8 (size, h, w, 3)."""
         whole = self.recordings[0].frames.shape[1:]
         pairs = np.empty((size, 2, *((self.crop, self.crop, 3) if self.crop else whole)), np.uint8)
-        pair = np.empty((2, *whole), np.uint8)
-        row = 0
+        pair, row = np.empty((2, *whole), np.uint8), 0
         for dataset, windows in self.order.take(seed, first, size):
             for start in self.indices[dataset].locate(windows)[0]:
-                copy_rows(self.recordings[dataset].frames, int(start), pair)
-                rng = np.random.default_rng([*seed, first + row])
-                pairs[row] = choose_part(pair, self.crop, rng) if self.crop else pair
+                copy_rows(self.recordings[dataset].frames, int(start), pair if self.crop else pairs[row])
+                if self.crop:
+                    pairs[row] = choose_part(pair, self.crop, np.random.default_rng([*seed, first + row]))
                 row += 1
         both = torch.from_numpy(pairs)
         return both[:, 1], both[:, 0]

@@ -217,7 +217,7 @@ class Backbone(nn.Module):
         in_space = {"group": self.config.chunk_tokens, "record": record}
         for layer in self.layers:
             x = layer(x, modulation, n, **(over_time if layer.over_time else in_space))
-        return self.read(self.norm(x), inputs, n)
+        return self.read(self.norm(x), inputs)
 
     def condition(self, clock: Float[Tensor, "*b"], step_size: Float[Tensor, "*b"] | None) -> Float[Tensor, "*b 6 d"]:
         """How layers are shifted, scaled and gated at a flow time, for a denoising step of some size."""
@@ -272,9 +272,10 @@ class Backbone(nn.Module):
         embedded = self.point_in(fourier_features(relative, self.config.fourier_bands))
         return (embedded * self.point_mask[inputs.embodiment][:, None, None, :, None]).sum(3)
 
-    def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs, n: int) -> Outputs:
-        """Everything that the normalised tokens tell, of which the first ``n`` are the frame's block."""
-        spatial, body = n - 3 - self.config.registers, inputs.embodiment
+    def read(self, x: Float[Tensor, "b t m d"], inputs: Inputs) -> Outputs:
+        """Everything that the normalised tokens tell: those of a frame's block, then those of chunks."""
+        spatial = self.grid[0] * self.grid[1] if inputs.kept is None else inputs.kept.shape[1]
+        n, body = spatial + 3 + self.config.registers, inputs.embodiment
         action = x[:, :, spatial + 1]
         actions, logits = self.action_out(action, body), None
         if self.choosing:

@@ -68,13 +68,17 @@ class WanTokenizer(FrameTokenizer):
         count, step = frames.shape[1], self.frames_per_latent
         if count % step != 1:
             raise InputError(f"clip of {count} frames: wanted 1 + a multiple of {step}, the first frame stands alone")
-        pixels = rearrange(pixels_of(frames.flatten(0, 1)), "(b t) c h w -> b c t h w", t=count)
+        pixels = rearrange(
+            pixels_of(frames.flatten(0, 1).to(self.latent_mean.device)), "(b t) c h w -> b c t h w", t=count
+        )
         latents = rearrange(self._encode(pixels), "b c t h w -> b t h w c")
         return (latents - self.latent_mean) / self.latent_std
 
     def decode_clips(self, latents: Float[Tensor, "b tl hl wl c"]) -> UInt8[Tensor, "b t h w 3"]:
         """Decodes 1 + k normalised latents to 1 + k ``frames_per_latent`` pictures."""
-        values = rearrange(latents * self.latent_std + self.latent_mean, "b t h w c -> b c t h w")
+        values = rearrange(
+            latents.to(self.latent_mean.device) * self.latent_std + self.latent_mean, "b t h w c -> b c t h w"
+        )
         pixels = self._decode(values)
         pictures = pictures_of(rearrange(pixels, "b c t h w -> (b t) c h w"))
         return pictures.unflatten(0, (len(latents), -1))

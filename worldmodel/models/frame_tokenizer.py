@@ -52,19 +52,19 @@ class FrameTokenizer(nn.Module, ABC):
         self.latent_std.copy_(latents.std((0, 2, 3)).clamp_min(1e-3))
 
     def encode(self, frames: UInt8[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch hl wl c"]:
-        """Encodes pictures to normalised latents.
+        """Encodes pictures to normalised latents, on the device of the weights.
 
         Raises:
             InputError: height or width is not divisible by 16.
         """
-        flat = frames.reshape(-1, *frames.shape[-3:])
+        flat = frames.reshape(-1, *frames.shape[-3:]).to(self.latent_mean.device)
         latents = rearrange(self.bottleneck(pixels_of(flat)), "n c h w -> n h w c")
         latents = (latents - self.latent_mean) / self.latent_std
         return latents.reshape(*frames.shape[:-3], *latents.shape[-3:])
 
     def decode(self, latents: Float[Tensor, "*batch hl wl c"]) -> UInt8[Tensor, "*batch h w 3"]:
-        """Decodes normalised latents to pictures."""
-        flat = latents.reshape(-1, *latents.shape[-3:]) * self.latent_std + self.latent_mean
+        """Decodes normalised latents to pictures, on the device of the weights."""
+        flat = latents.reshape(-1, *latents.shape[-3:]).to(self.latent_mean.device) * self.latent_std + self.latent_mean
         frames = pictures_of(self.reconstruct(rearrange(flat, "n h w c -> n c h w")))
         return frames.reshape(*latents.shape[:-3], *frames.shape[-3:])
 

@@ -73,7 +73,7 @@ class IncrementalBackbone:
     def denoise_jointly(self, inputs: Inputs, time: float) -> Outputs:
         """The same for a single frame whose action is noisy too."""
         x = self._run(self._show(self.prepare(inputs), inputs.latents.squeeze(1)), time, slice(None))
-        return self.backbone.read(x.unsqueeze(1), inputs, self.tokens)
+        return self.backbone.read(x.unsqueeze(1), inputs)
 
     def remember(self, tokens: Float[Tensor, "b n d"], latents: Float[Tensor, "b y x c"]) -> Float[Tensor, "b told"]:
         """Takes in the finished frame; returns its readout, see `Outputs`."""

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from worldmodel.models.backbone import Backbone, Inputs
+from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import around, denoise, euler_step, time_schedule
 from worldmodel.models.incremental import IncrementalBackbone
 from worldmodel.models.layer_pass import RunLayers, run_layers
@@ -21,6 +22,15 @@ from worldmodel.models.shortcut import step_size
 
 class Rollout:
     """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
+
+    Args:
+        backbone: the network.
+        embodiment: who acts in each dream.
+        skip_variance: see `predict`.
+        seeds: of the noise of each dream.
+        run: see `worldmodel.models.engine`.
+        words: of the instruction of each dream (`worldmodel.data.words`); None: there is none.
+        still_change: tokens whose mean squared change is smaller stay exactly as they were; 0: all are dreamed.
 
     Attributes:
         readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
@@ -35,8 +45,10 @@ class Rollout:
         seeds: Sequence[int],
         run: RunLayers = run_layers,
         words: Int64[Tensor, "b words"] | None = None,
+        still_change: float = 0.0,
     ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
+        self.still_change = still_change
         self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
@@ -69,7 +81,9 @@ class Rollout:
             assert self.words is not None, "began without instructions"
             self.words[rows] = words
         own = None if self.words is None else self.words[rows]
-        other = Rollout(self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run, own)
+        other = Rollout(
+            self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run, own, self.still_change
+        )
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None
@@ -89,7 +103,7 @@ class Rollout:
         def estimate(frame: Tensor, time: float) -> Tensor:
             return self.network.denoise(tokens, frame, time, size) + self._guess(frame, time)
 
-        frame = denoise(noise, estimate, steps)
+        frame = self._settle(denoise(noise, estimate, steps))
         self._finish(tokens, frame)
         return frame
 
@@ -104,8 +118,18 @@ class Rollout:
             guess = outputs.latents.squeeze(1) + self._guess(frame, now)
             frame = euler_step(frame, guess, now, then)
             action = euler_step(action, outputs.actions.squeeze(1), now, then)
+        frame = self._settle(frame)
         self._finish(self.network.prepare(self._inputs(frame, action)), frame)
         return frame, action
+
+    def _settle(self, frame: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Leaves tokens that hardly change as they were, so that what stands still does not blur as time goes by."""
+        if not self.still_change:
+            return frame
+        assert self.past is not None
+        before = self.past[:, 0]
+        changes = token_changes(frame, before, self.backbone.config.patch).unsqueeze(-1)
+        return torch.where(changes < self.still_change, before, frame)
 
     def _finish(self, tokens: Tensor, frame: Tensor) -> None:
         self.readout = self.network.remember(tokens, frame)

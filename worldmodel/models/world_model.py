@@ -201,22 +201,22 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def infer_actions(
-        self, frames: Shaped[np.ndarray, "b t h w 3"], *, embodiment: str | None = None, seed: int = 0
+        self, frames: Shaped[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
     ) -> Float32[np.ndarray, "b t-1 a"]:
-        """Says which actions lie between frames (``inverse_dynamics``), in the embodiment's own units.
+        """Says which actions lie between frames, or latents of one each (``inverse_dynamics``), in their own units.
 
         They start from noise of the ``seed``: where draws differ, frames do not tell. Where time is compressed, frames
         left over at the end are read together with those before that do fit; of too few, the last one is repeated.
         """
         body, count = self.embodiment_index(embodiment), frames.shape[1] - 1
-        if left := count % self.frames_per_latent:
+        if (left := count % self.frames_per_latent) and not isinstance(frames, Tensor):
             if count < self.frames_per_latent:
                 frames = np.concatenate([frames, np.repeat(frames[:, -1:], self.frames_per_latent - count, 1)], 1)
                 return self.infer_actions(frames, embodiment=embodiment, seed=seed)[:, :count]
             first = self.infer_actions(frames[:, :-left], embodiment=embodiment, seed=seed)
             last = self.infer_actions(frames[:, left:], embodiment=embodiment, seed=seed)
             return np.concatenate([first, last[:, -left:]], 1)
-        latents = self.encode(frames)
+        latents = frames if isinstance(frames, Tensor) else self.encode(frames)
         actions = sampling.infer_actions(self.backbone, latents, self._bodies(len(latents), body), steps=2, seed=seed)
         return self._denormalise(actions[:, 1:], body)
 
@@ -273,11 +273,10 @@ class WorldModel(nn.Module):
         Raises:
             InputError: wrong shapes, or an instruction for a model that reads none.
         """
-        body = self.embodiment_index(embodiment)
-        seen = context_frames
-        latents = seen if isinstance(seen, Tensor) else self.encode(self._recent(seen))
+        body, known, latents = self.embodiment_index(embodiment), None, context_frames
+        if not isinstance(latents, Tensor):
+            latents = self.encode(self._recent(latents))
         generator = torch.Generator(device=latents.device).manual_seed(seed)
-        known = None
         if state is not None:
             size = len(self.embodiments[body].state_low)
             if state.shape != (len(latents), size):
@@ -300,15 +299,16 @@ class WorldModel(nn.Module):
     ) -> Rollout:
         """A fresh rollout on latents for ``batch`` dreams; the building block of everything above.
 
-        Its actions are normalised, and grouped where a latent spans several frames. Every dream has a seed of its own,
-        given or derived from the one. ``text`` is the instruction of all dreams, or one for each.
+        Its actions are normalised, and grouped where a latent spans several frames. ``seed`` and ``text``, the
+        instruction, are one for each dream, or for all (whose seeds are then derived from it).
 
         Raises:
             InputError: an instruction for a model that reads none, or another number of them.
         """
         bodies, words = self._bodies(batch, self.embodiment_index(embodiment)), self.read(text, batch)
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        return Rollout(self.backbone, bodies, self.config.objective.skip_variance, seeds, self._run_layers, words)
+        settings = self.config.objective.skip_variance, seeds, self._run_layers, words, self.config.still_change
+        return Rollout(self.backbone, bodies, *settings)
 
     @property
     def reads_text(self) -> bool:

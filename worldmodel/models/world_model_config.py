@@ -20,6 +20,8 @@ class WorldModelConfig:
         backbone: the transformer.
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
+        still_change: tokens of a dreamed frame whose mean squared change since the frame before is smaller stay exactly
+            as they were; for screens, most of which stands still. 0: all are dreamed.
         action_steps: Euler steps per action chunk or inferred action.
         execute: actions of a chunk that a policy carries out before its next plan unless told otherwise (all of them,
             where a chunk has fewer).
@@ -31,11 +33,14 @@ class WorldModelConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     sampling_steps: int = 4
+    still_change: float = 0.0
     action_steps: int = 8
     execute: int = 8
 
     def __post_init__(self) -> None:
         check_size(self.height, self.width)
+        if not self.still_change >= 0.0:
+            raise InputError(f"still_change: found {self.still_change}, wanted 0 or more")
         if self.execute < 1:
             raise InputError(f"execute: found {self.execute}, wanted at least 1 action")
         downsample, patch = self.tokenizer.downsample, self.backbone.patch

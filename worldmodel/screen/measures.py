@@ -10,7 +10,7 @@ from itertools import batched
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from rich.progress import track
 
 from worldmodel.data.cameras import camera_frames
@@ -20,7 +20,7 @@ from worldmodel.label import infer_whole
 from worldmodel.metrics import mean_known, r2_per_dim
 from worldmodel.rollout import Dreamer
 from worldmodel.screen.events import score_events
-from worldmodel.screen.moments import SETTLED, Moment, choose_moments, choose_typing
+from worldmodel.screen.moments import Moment, choose_moments, choose_typing
 from worldmodel.screen.pointer import find_pointer
 from worldmodel.screen.reading import TypedText, check_reader, typed_text
 from worldmodel.screen.transitions import Transitions, elsewhere
@@ -61,11 +61,14 @@ def evaluate_screen(
         ``events`` (`score_events`, with the R2 of the pointer's place); with ``ocr``, ``typed`` (`TypedText`).
 
     Raises:
-        InputError: the model does not know the recordings' body, it has no pointer, or nothing to measure on.
+        InputError: the model does not know the recordings' body, it has no pointer, nothing to measure on, or text
+            cannot be read.
     """
     body = source.embodiments[0]
     if not is_screen(body):
         raise InputError(f"{source.path}: embodiment {body.name!r} has no pointer with a left button, wanted a screen")
+    if ocr:
+        check_reader()
     common: dict[str, Any] = {"frame_size": model.frame_size, "embodiment": body.name, "camera": camera, "seed": seed}
     windows = choose_windows(source, length=CONTEXT + steps, count=max_windows, **common)
     moments = choose_moments(source, context=CONTEXT, count=max_windows, **common)
@@ -82,9 +85,7 @@ def evaluate_screen(
         "events": _events(model, source, body, max_windows, camera, progress),
     }
     if ocr:
-        check_reader()
-        options = {"frame_size": model.frame_size, "embodiment": body.name, "camera": camera}
-        typing = choose_typing(source, context=CONTEXT, steps=steps, count=max_windows, **options)
+        typing = choose_typing(source, context=CONTEXT, steps=steps, count=max_windows, **common)
         typed = TypedText()
         for number, part in enumerate(track(list(batched(typing, batch)), "reading text", disable=not progress)):
             _type(subject, part, typed, seed + number)
@@ -122,6 +123,16 @@ class _Subject:
             embodiment=self.body.name,
             text=texts if self.model.reads_text else None,
         )
+
+    def relive(
+        self, moments: Sequence[Moment], seed: int
+    ) -> tuple[UInt8[np.ndarray, "b h w 3"], list[Bool[np.ndarray, "h w"]]]:
+        """Dreams moments to their ends; returns the last pictures, and where no pointer is before and after."""
+        frames = np.stack([moment.frames[:CONTEXT] for moment in moments])
+        actions = np.stack([moment.actions for moment in moments])
+        dreamed = self.imagine(frames, actions, [moment.text for moment in moments], seed)[:, -1]
+        places = self.places(actions)[:, [CONTEXT - 2, -1]].tolist()
+        return dreamed, [elsewhere(self.model.frame_size, *map(tuple, pair)) for pair in places]
 
     def places(self, actions: Float[np.ndarray, "*n a"]) -> Float[np.ndarray, "*n 2"]:
         """Columns and rows of the model's pictures into which actions put the pointer."""
@@ -184,29 +195,22 @@ def _describe(errors: Float[np.ndarray, "*n"]) -> dict[str, float | None]:
 
 
 def _press(subject: _Subject, moments: Sequence[Moment], transitions: Transitions, seed: int) -> None:
-    frames = np.stack([moment.frames for moment in moments])
-    actions = np.stack([moment.actions for moment in moments])
-    dreamed = subject.imagine(frames[:, :CONTEXT], actions, [moment.text for moment in moments], seed)
-    model, places = subject.model, subject.places(actions)
-    still = model.decode(model.encode(frames[:, CONTEXT - 1 : CONTEXT]))[:, 0]
+    dreamed, free = subject.relive(moments, seed)
+    model = subject.model
+    still = model.decode(model.encode(np.stack([moment.frames[CONTEXT - 1 : CONTEXT] for moment in moments])))[:, 0]
     for row, moment in enumerate(moments):
-        before, after = frames[row, CONTEXT - 1], frames[row, -1]
-        free = elsewhere(model.frame_size, *((float(x), float(y)) for x, y in places[row, [CONTEXT - 2, -1]]))
-        transitions.add(moment.kind, before, after, dreamed[row, SETTLED - 1], still[row], free)
+        before, after = moment.frames[CONTEXT - 1], moment.frames[-1]
+        transitions.add(moment.kind, before, after, dreamed[row], still[row], free[row])
 
 
 def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: int) -> None:
-    frames = np.stack([moment.frames for moment in moments])
-    actions = np.stack([moment.actions for moment in moments])
-    dreamed = subject.imagine(frames[:, :CONTEXT], actions, [moment.text for moment in moments], seed)[:, -1]
-    model, places = subject.model, subject.places(actions)
-    kept = model.decode(model.encode(frames[:, -1:]))[:, 0]
-    for row in range(len(moments)):
-        text = typed_text(subject.body.action, actions[row, CONTEXT - 1 :])
-        before, after = frames[row, CONTEXT - 1], frames[row, -1]
-        shown = {"dream": dreamed[row], "ceiling": kept[row], "copy_last": before}
-        free = elsewhere(model.frame_size, *((float(x), float(y)) for x, y in places[row, [CONTEXT - 2, -1]]))
-        typed.add(text, before, after, shown, free)
+    dreamed, free = subject.relive(moments, seed)
+    model = subject.model
+    kept = model.decode(model.encode(np.stack([moment.frames[-1:] for moment in moments])))[:, 0]
+    for row, moment in enumerate(moments):
+        text = typed_text(subject.body.action, moment.actions[CONTEXT - 1 :])
+        before, after = moment.frames[CONTEXT - 1], moment.frames[-1]
+        typed.add(text, before, after, {"dream": dreamed[row], "ceiling": kept[row], "copy_last": before}, free[row])
 
 
 def _events(
@@ -219,7 +223,7 @@ def _events(
         episode = source[index]
         if episode.embodiment == body.name and len(episode) > 1 and episode.action_mask[:-1].all():
             frames = resize_frames(camera_frames(episode, camera), *model.frame_size)
-            pairs.append((episode.actions[:-1], infer_whole(model, frames, embodiment=body.name)))
+            pairs.append((episode.actions[:-1], infer_whole(model, frames, embodiment=body.name)[0]))
     place = list(body.action.points[0])
     true, told = (np.concatenate([pair[side][:, place] for pair in pairs]) for side in (0, 1))
     r2 = r2_per_dim(true, told)

@@ -12,6 +12,8 @@ from worldmodel.types import ActionSpec, Episode, EpisodeSource, InputError
 
 SETTLED = 5
 """Frames after a press until which the screen has answered."""
+PER_EPISODE = 2
+"""Moments of each kind that an episode gives at most, so that they are of many."""
 LEAST_KEYS = 3
 """Keys that are typed at least, so that there is something to read."""
 LEAST_REST = 2
@@ -47,6 +49,8 @@ def choose_moments(
 ) -> list[Moment]:
     """Chooses moments, as many with a press as without where there are so many of both; the same for a seed.
 
+    Episodes are gone through in random order, as many as it takes.
+
     Args:
         source: recordings of screens.
         context: frames before the moment.
@@ -60,24 +64,19 @@ def choose_moments(
         InputError: there is not a single press that the recording goes on after.
     """
     rng, spec = np.random.default_rng(seed), _spec(source, embodiment)
-    candidates: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-    for index in range(len(source)):
+    chosen: tuple[list[Moment], list[Moment]] = ([], [])
+    for index in rng.permutation(len(source)).tolist():
+        if all(len(moments) >= count // 2 for moments in chosen):
+            break
         episode = source[index]
-        if episode.embodiment == embodiment:
-            for found, ticks in zip(candidates, _ticks(spec, episode, context), strict=True):
-                found.extend((index, tick) for tick in ticks)
-    if not candidates[0]:
+        if episode.embodiment != embodiment:
+            continue
+        for moments, ticks in zip(chosen, _ticks(spec, episode, context), strict=True):
+            for tick in rng.permutation(ticks)[: min(PER_EPISODE, count // 2 - len(moments))].tolist():
+                moments.append(_cut(episode, tick, context, SETTLED, frame_size, camera))
+    if not chosen[0]:
         raise InputError(f"{source.path}: no press of a button with {context} frames before and {SETTLED} after it")
-    chosen = []
-    for found in candidates:
-        picked = rng.permutation(len(found))[: count // 2]
-        chosen += [found[number] for number in picked]
-    return [
-        _cut(episode, tick, context, SETTLED, frame_size, camera)
-        for index, ticks in _by_episode(chosen)
-        for episode in (source[index],)
-        for tick in ticks
-    ]
+    return chosen[0] + chosen[1]
 
 
 def choose_typing(
@@ -89,6 +88,7 @@ def choose_typing(
     frame_size: tuple[int, int],
     embodiment: str,
     camera: str | None = None,
+    seed: int = 0,
 ) -> list[Moment]:
     """Chooses moments at which somebody begins to type, one of an episode at most; none where nobody does.
 
@@ -97,13 +97,16 @@ def choose_typing(
         context: frames before the moment.
         steps: frames after it, in which at least `LEAST_KEYS` keys are typed, the last of them `LEAST_REST` before the
             end.
-        count: largest number; they are spread over the recordings.
+        count: largest number.
         frame_size: height and width that the frames are brought to.
         embodiment: episodes of others are skipped.
         camera: see `camera_frames`.
+        seed: of the order in which episodes are gone through, as many as it takes.
     """
     spec, moments = _spec(source, embodiment), []
-    for index in range(len(source)):
+    for index in np.random.default_rng(seed).permutation(len(source)).tolist():
+        if len(moments) >= count:
+            break
         episode = source[index]
         if episode.embodiment != embodiment or not episode.action_mask[:-1].all():
             continue
@@ -113,20 +116,11 @@ def choose_typing(
             if len(soon) >= LEAST_KEYS and context - 1 <= tick < len(episode) - steps:
                 moments.append(_cut(episode, tick, context, steps, frame_size, camera))
                 break
-    kept = np.unique(np.linspace(0, len(moments) - 1, min(count, len(moments))).astype(int)) if moments else []
-    return [moments[number] for number in kept]
+    return moments
 
 
 def _spec(source: EpisodeSource, embodiment: str) -> ActionSpec:
     return next(body.action for body in source.embodiments if body.name == embodiment)
-
-
-def _by_episode(chosen: list[tuple[int, int]]) -> list[tuple[int, list[int]]]:
-    """Ticks of each episode, both in ascending order."""
-    found: dict[int, list[int]] = {}
-    for index, tick in sorted(chosen):
-        found.setdefault(index, []).append(tick)
-    return list(found.items())
 
 
 def _ticks(spec: ActionSpec, episode: Episode, context: int) -> tuple[list[int], list[int]]:

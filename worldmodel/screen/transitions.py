@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
@@ -11,6 +12,10 @@ from worldmodel.screen.pointer import HEIGHT, WIDTH
 LEAST_PX = 24
 """Changed pixels outside of the pointer from which on a screen counts as another."""
 MARGIN_PX = 2  # around the pointer
+COARSE_PX = 4
+"""Side of the parts that a dream's changes are averaged over: the grain of a tokenizer around letters and pointers is
+finer, boxes and letters that come or go are not."""
+COARSE_CHANGE = 0.1  # of the largest value, from which on such a part counts as changed
 
 
 def elsewhere(shape: tuple[int, int], *places: tuple[float, float]) -> Bool[np.ndarray, "h w"]:
@@ -25,6 +30,12 @@ def elsewhere(shape: tuple[int, int], *places: tuple[float, float]) -> Bool[np.n
 def differs(one: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
     """True where the largest difference over channels is above that of changed pixels (`worldmodel.metrics`)."""
     return np.abs(one.astype(np.int16) - other.astype(np.int16)).max(-1) > CHANGED_THRESHOLD * 255.0
+
+
+def visibly_differs(one: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    """True where two pictures differ by more than the grain of a tokenizer."""
+    averages = cv2.blur(one.astype(np.float32) - other, (COARSE_PX, COARSE_PX))
+    return np.abs(averages).max(-1) > COARSE_CHANGE * 255.0
 
 
 @dataclass
@@ -45,7 +56,7 @@ class Transitions:
         """Adds a moment.
 
         Where the screen changed, the dream is right if it is nearer to what came than to what was there, over the
-        pixels that changed; where it did not, if it stays as it was.
+        pixels that changed; where it did not, if it stays visibly as it was (`visibly_differs`).
 
         Args:
             kind: of the moment, such as the name of a task.
@@ -63,7 +74,7 @@ class Transitions:
             )
             right = bool(to_after < to_before)
         else:
-            right = int((differs(dreamed, still) & free).sum()) < LEAST_PX
+            right = int((visibly_differs(dreamed, still) & free).sum()) < LEAST_PX
         self.kinds.setdefault(kind, []).append((happened, right))
 
     def summary(self) -> dict[str, object]:
