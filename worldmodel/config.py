@@ -179,8 +179,9 @@ class EvaluationConfig:
         envs: environments in which to run the policy.
         tasks: of each environment; empty: the one that it has anyway.
         episodes: policy episodes in each, and of each task.
+        max_steps: longest episode; 0: the environment's own limit.
+        beside: policies to compare with; empty: all scripted ones that can act there.
         parallel: episodes at once.
-        ocr: read the text that is typed in dreamed screens (`worldmodel.screen.reading`).
         seed: of the first policy episode.
     """
 
@@ -189,8 +190,9 @@ class EvaluationConfig:
     envs: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     episodes: int = 50
+    max_steps: int = 0
+    beside: list[str] = field(default_factory=list)
     parallel: int = 50
-    ocr: bool = False
     seed: int = 1000
 
 

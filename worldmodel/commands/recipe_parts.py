@@ -104,7 +104,7 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
         }
         metrics[name], samples = evaluate_dream(model, source, **options)
         if is_screen(source.embodiments[0]):
-            metrics[name]["screen"] = evaluate_screen(model, source, ocr=config.evaluation.ocr, **options)
+            metrics[name]["screen"] = evaluate_screen(model, source, **options)
         shown = shown or (metrics[name], samples)
         write_report(output / name, metrics[name], title=f"{config.name}: {name}", dream=samples, episodes=[])
     first, samples = shown or ({}, None)
@@ -117,14 +117,14 @@ def _policy(
 ) -> tuple[dict[str, Any], list[Film]]:
     first = gymnasium.make(env_id, **env_options)
     limit = first.spec.max_episode_steps if first.spec else None
-    rivals = fitting(SCRIPTED, first)
+    rivals = config.evaluation.beside or fitting(SCRIPTED, first)
     first.close()
     metrics, episodes = evaluate_policy(
         lambda: gymnasium.make(env_id, **env_options),
         lambda envs: BatchWorldActionPolicy(model, **role(model, envs[0])),
         episodes=config.evaluation.episodes,
         seed0=config.evaluation.seed,
-        max_steps=limit or 1000,
+        max_steps=config.evaluation.max_steps or limit or 1000,
         parallel=config.evaluation.parallel,
         record=FILMED,
         references={name: one_each(lambda env, name=name: make_policy(name, env)) for name in rivals},
