@@ -124,7 +124,7 @@ class DotModel:
 
     def infer_actions(
         self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
-    ) -> Float32[np.ndarray, "b t-1 a"]:
+    ) -> Float32[np.ndarray, "b k a"]:
         return np.stack([[find(frame, RED) for frame in row[1:]] for row in self.shown(frames)])
 
     def act(

@@ -62,7 +62,7 @@ class Unsure(DotModel):
 
     def infer_actions(
         self, frames: np.ndarray | Tensor, *, embodiment: str | None = None, seed: int = 0
-    ) -> Float32[np.ndarray, "b t-1 a"]:
+    ) -> Float32[np.ndarray, "b k a"]:
         true = super().infer_actions(frames)
         drawn = np.random.default_rng(seed).uniform(0, SIZE_PX, true.shape).astype(np.float32)
         return np.where(true[..., :1] < SIZE_PX / 2, drawn, true)

@@ -84,7 +84,7 @@ class Dreamer(Protocol):
 
     def infer_actions(
         self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
-    ) -> Float32[np.ndarray, "b t-1 a"]: ...
+    ) -> Float32[np.ndarray, "b k a"]: ...
 
     def act(
         self,

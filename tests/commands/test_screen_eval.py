@@ -54,8 +54,10 @@ def test_eval_measures_screens(clerk: Path, buttons: Path, output: Path, capsys:
     assert "dreamed mouse pointer" in (output / "report.html").read_text()
 
 
-def test_text_is_read_from_screens_only(tiny: Path, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("eval", "--checkpoint", tiny, "--data", recordings, "--ocr") == 2
+def test_text_is_read_from_screens_only(
+    tiny: Path, recordings: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("eval", "--checkpoint", tiny, "--data", recordings, "--ocr", "--output", output) == 2
     assert "has no screens, wanted recordings of somebody with a pointer" in capsys.readouterr().err
 
 
@@ -85,10 +87,14 @@ def test_a_recipe_scores_every_task(recordings: Path, tmp_path: Path) -> None:
     shape = WorldModelConfig(32, 32, TOKENIZER, BACKBONE, sampling_steps=1)
     words = ["--output", str(tmp_path), "--datasets.explore.path", str(recordings)]
     words += ["--datasets.explore.held_out", "0"]
-    words += ["--evaluation", "{envs: [gymnasium:Tasked-v0], tasks: [push, shove], episodes: 2, parallel: 1}"]
+    words += [
+        "--evaluation",
+        "{envs: [gymnasium:Tasked-v0], tasks: [push, shove], episodes: 2, parallel: 1, max_steps: 2, beside: [random]}",
+    ]
     model = WorldModel(shape, [PUSHT, GRIPPER]).eval()
     metrics = evaluate(model, load_config("configs/tiny.yaml", words), tmp_path / "report")
     assert set(metrics["policies"]) == {"push", "shove"}
     assert metrics["policies"]["shove"]["env_options"] == {"task": "shove"}
     assert metrics["policies"]["push"]["parallel"] == 1
+    assert set(metrics["policies"]["push"]["references"]) == {"random"}
     assert (tmp_path / "report/shove/metrics.json").is_file()

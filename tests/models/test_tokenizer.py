@@ -29,6 +29,13 @@ def test_statistics_normalise_latents():
     torch.testing.assert_close(latents.std((0, 1, 2)), torch.ones(4), atol=1e-2, rtol=0)
 
 
+def test_pictures_go_to_where_the_weights_are():
+    tokenizer = Tokenizer(SMALL).to("meta")
+    latents = tokenizer.encode(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+    assert latents.device.type == "meta"
+    assert tokenizer.decode(torch.zeros(latents.shape)).device.type == "meta"
+
+
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="frame size 60x64: wanted height and width divisible by 16"):
         Tokenizer(SMALL).encode(torch.zeros(1, 60, 64, 3, dtype=torch.uint8))

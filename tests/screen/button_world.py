@@ -99,7 +99,7 @@ class ButtonModel(DotModel):
 
     def infer_actions(
         self, frames: UInt8[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
-    ) -> Float32[np.ndarray, "b t-1 a"]:
+    ) -> Float32[np.ndarray, "b k a"]:
         frames = self.shown(frames)
         actions = np.zeros((len(frames), frames.shape[1] - 1, len(SCREEN.action)), np.float32)
         for row, tick in np.ndindex(*actions.shape[:2]):

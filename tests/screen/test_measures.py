@@ -10,6 +10,7 @@ from tests.dot_world import DotModel, DotSource
 from tests.screen.button_world import ButtonModel, ButtonSource, DeadModel, NervousModel, make_episode
 from worldmodel.screen.measures import evaluate_screen
 from worldmodel.screen.moments import SETTLED, choose_moments
+from worldmodel.screen.transitions import LEAST_PX, differs, visibly_differs
 from worldmodel.types import InputError
 
 OPTIONS: dict[str, Any] = {"max_windows": 12, "batch": 4}
@@ -43,6 +44,16 @@ def test_a_screen_that_always_changes_is_wrong_where_nothing_happens() -> None:
     assert measures["transitions"]["accuracy"] <= measures["transitions"]["happened"]
     assert measures["pointer"]["missing"] == 1.0
     assert measures["pointer"]["median_px"] is None
+
+
+def test_the_grain_of_a_tokenizer_is_no_transition() -> None:
+    grey = np.full((16, 16, 3), 128, np.uint8)
+    grain, box = grey.copy(), grey.copy()
+    grain[::2, 1::2], grain[1::2, ::2] = 178, 78
+    box[4:10, 4:10] = 70
+    assert differs(grain, grey).sum() == 128
+    assert not visibly_differs(grain, grey).any()
+    assert visibly_differs(box, grey).sum() >= LEAST_PX
 
 
 def test_moments_are_chosen_evenly_and_again() -> None:

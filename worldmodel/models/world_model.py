@@ -202,7 +202,7 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def infer_actions(
         self, frames: Shaped[np.ndarray, "b t h w 3"] | Tensor, *, embodiment: str | None = None, seed: int = 0
-    ) -> Float32[np.ndarray, "b t-1 a"]:
+    ) -> Float32[np.ndarray, "b k a"]:
         """Says which actions lie between frames, or latents of one each (``inverse_dynamics``), in their own units.
 
         They start from noise of the ``seed``: where draws differ, frames do not tell. Where time is compressed, frames
