@@ -37,9 +37,14 @@ def picture(page: Page, canvas: str) -> np.ndarray:
     return np.array(values, np.float64).reshape(height, width, 4)[..., :3]
 
 
+def blueness(frame: np.ndarray) -> np.ndarray:
+    """How much bluer than red pixels are, beyond what counts as grey."""
+    return np.clip(frame[..., 2] - frame[..., 0] - BLUER, 0, None)
+
+
 def pusher(frame: np.ndarray) -> np.ndarray:
     """The middle of the bluest disc, x and y in px; a long dream may have paler ones too."""
-    weight = np.clip(frame[..., 2] - frame[..., 0] - BLUER, 0, None)
+    weight = blueness(frame)
     assert weight.sum() > 0, "no pusher to be seen"
     around = sum(np.roll(weight, (down, right), (0, 1)) for down in range(-2, 3) for right in range(-2, 3))
     middle = np.array(np.unravel_index(np.argmax(around), weight.shape))
@@ -85,8 +90,10 @@ def test_a_person_plays(tmp_path: Path) -> None:
 
 
 def apart(page: Page, place: tuple[float, float]) -> float:
-    """Distance in px of the dream from pusher to pointer."""
+    """Distance in px of the dream from pusher to pointer; while it jumps, there may be none to be seen."""
     shown = picture(page, "#dream")
+    if not blueness(shown).any():
+        return np.inf
     return float(np.linalg.norm(pusher(shown) - np.array(place) * shown.shape[1]))
 
 
