@@ -86,7 +86,10 @@ MEASURES = (
     Measure(
         "screen.transitions.accuracy",
         "Whether the screen answers when a button is pressed, and stands still where it should.",
-        beside=(("always the more frequent", "screen.transitions.majority"),),
+        beside=(
+            ("always the more frequent", "screen.transitions.majority"),
+            ("tokenizer alone", "screen.transitions.ceiling"),
+        ),
         digits=3,
     ),
     Measure(

@@ -142,7 +142,7 @@ class BackboneStage(Stage):
         self.actions_known, self.distill = actions_known, distill
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
-            check_bodies(self._bodies)
+            check_bodies(self._bodies, config.act_augment)
         self._dream = torch.compile(self._dream_loss, dynamic=False) if config.compile else self._dream_loss
         self._act = torch.compile(self._act_loss, dynamic=False) if config.compile else self._act_loss
 

@@ -63,6 +63,24 @@ def test_places_move_with_the_picture(config):
         torch.testing.assert_close(place, state, atol=2 / SIZE_PX, rtol=0)
 
 
+def test_pictures_that_are_only_shifted_keep_their_pixels_and_their_keys():
+    torch.manual_seed(0)
+    keyboard = ActionSpec((*DOT.action.dims, ActionDim("key", "binary", 0.0, 1.0)), points=DOT.action.points)
+    batch, noise = make_batch(), torch.randint(0, 256, (ROWS, FRAMES, SIZE_PX, SIZE_PX, 3), dtype=torch.uint8)
+    keys = torch.randint(0, 2, (ROWS, FRAMES + 2, 1)) * 2.0 - 1.0
+    batch = replace(batch, frames=noise, latents=encode(noise), actions=torch.cat([batch.actions, keys], -1))
+    config = Augmentation(1.0, turn=0.0, shift=0.3, mirror=False)
+    moved = augment(batch, config, [replace(DOT, action=keyboard)], encode)
+    torch.testing.assert_close(moved.actions[..., 2:], keys, rtol=0, atol=0)
+    way = ((moved.state - batch.state)[:, 0] * SIZE_PX / 2).round().int()
+    assert (way != 0).any(1).sum() > ROWS // 2
+    for row, (x, y) in enumerate(way.tolist()):
+        rows, columns = slice(max(y, 0), SIZE_PX + min(y, 0)), slice(max(x, 0), SIZE_PX + min(x, 0))
+        from_rows, from_columns = slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
+        expected = noise[row][:, from_rows, from_columns].float()
+        torch.testing.assert_close(moved.latents[row][:, rows, columns], expected, rtol=0, atol=0)
+
+
 def test_only_some_rows_move_and_the_batch_stays_as_it_is():
     torch.manual_seed(0)
     batch = make_batch()
@@ -104,12 +122,13 @@ def test_pictures_that_are_not_square_keep_their_angles():
 
 
 def test_bodies_without_places_are_refused():
-    check_bodies([PUSHT, DOT])
+    check_bodies([PUSHT, DOT], Augmentation(1.0))
     arm = EmbodimentSpec("arm", ActionSpec((ActionDim("x"), ActionDim("y"), ActionDim("grip")), points=((0, 1),)))
     with pytest.raises(InputError, match="action 2 of 'arm' is not part of a place in the picture"):
-        check_bodies([PUSHT, arm])
+        check_bodies([PUSHT, arm], Augmentation(1.0, turn=0.0))
     with pytest.raises(InputError, match="state 0 of 'dot'"):
-        check_bodies([replace(DOT, state_points=[])])
+        check_bodies([replace(DOT, state_points=[])], Augmentation(1.0, mirror=False))
+    check_bodies([PUSHT, arm], Augmentation(1.0, turn=0.0, mirror=False))
     with pytest.raises(InputError, match="wanted indices below 2"):
         replace(DOT, state_points=[[0, 2]])
     with pytest.raises(InputError, match="wanted share 0 to 1"):

@@ -24,7 +24,7 @@ def test_who_knows_the_screen_makes_no_error() -> None:
     assert measures["pointer"]["copy_last"]["median_px"] > 5
     assert measures["pointer"]["by_horizon"]["median_px"] == [0.0] * 16
     transitions = measures["transitions"]
-    assert (transitions["accuracy"], transitions["count"]) == (1.0, 12.0)
+    assert (transitions["accuracy"], transitions["ceiling"], transitions["count"]) == (1.0, 1.0, 12.0)
     assert 0 < transitions["happened"] < 0.5, "presses beside the box change nothing"
     assert transitions["majority"] == 1.0 - transitions["happened"]
     assert set(transitions["by_kind"]) == {"Press box"}
@@ -37,6 +37,7 @@ def test_who_knows_the_screen_makes_no_error() -> None:
 def test_a_screen_that_never_answers_is_as_good_as_the_majority() -> None:
     transitions = evaluate_screen(DeadModel(), ButtonSource(), **OPTIONS)["transitions"]
     assert transitions["accuracy"] == transitions["majority"]
+    assert transitions["ceiling"] == 1.0, "its tokenizer keeps everything"
 
 
 def test_a_screen_that_always_changes_is_wrong_where_nothing_happens() -> None:

@@ -1,7 +1,8 @@
 """Turns, mirrors and shifts windows, with the places that their actions and states name: more to imitate.
 
 Somebody who pushes seen from above pushes the same way in a turned picture. What lies outside of the camera's view is
-filled with the colour that most of its border has.
+filled with the colour that most of its border has. Pictures that are only shifted move by whole pixels, so that letters
+stay sharp; what is no place, such as a key, stays as it is.
 Source: Laskin et al. 2020, "Reinforcement learning with augmented data", where actions stay as they are; here they move
 along, as the symmetry of the plane asks for (Wang et al. 2022, "SO(2)-equivariant reinforcement learning").
 """
@@ -40,20 +41,22 @@ class Augmentation:
             raise InputError("augmentation: wanted share 0 to 1, turn 0 to 180 and shift 0 to below 1")
 
 
-def check_bodies(bodies: Sequence[EmbodimentSpec]) -> None:
-    """Refuses bodies whose actions would not fit the moved pictures: every number has to be part of a place.
+def check_bodies(bodies: Sequence[EmbodimentSpec], config: Augmentation) -> None:
+    """Refuses bodies whose actions would not fit turned or mirrored pictures: every number has to be part of a place.
 
     Raises:
         InputError: names the body and the number.
     """
+    if not config.turn and not config.mirror:
+        return
     for body in bodies:
         for kind, count, points in (
             ("action", len(body.action), body.action.points),
             ("state", len(body.state_low), body.state_points),
         ):
             if missing := set(range(count)) - {index for point in points for index in point}:
-                what = f"{kind} {min(missing)} of {body.name!r}"
-                raise InputError(f"augmentation: {what} is not part of a place in the picture, wanted only places")
+                what = f"{kind} {min(missing)} of {body.name!r} is not part of a place in the picture"
+                raise InputError(f"augmentation: {what}, wanted only places, or turn 0 and mirror false")
 
 
 def augment(
@@ -79,7 +82,7 @@ def augment(
     rows = torch.randperm(b)[: round(b * config.share)].to(batch.frames.device)
     if not len(rows):
         return replace(batch, frames=None)
-    matrix, offset = _draw(len(rows), config, width / height, batch.frames.device)
+    matrix, offset = _draw(len(rows), config, (width, height), batch.frames.device)
     frames = _move_frames(batch.frames[rows], matrix, offset)
     latents = torch.cat([encode(part) for part in frames.flatten(0, 1).split(64)]).unflatten(0, (len(rows), t))
     body = batch.embodiment[rows]
@@ -94,14 +97,18 @@ def augment(
 
 
 def _draw(
-    count: int, config: Augmentation, aspect: float, device: torch.device
+    count: int, config: Augmentation, size: tuple[int, int], device: torch.device
 ) -> tuple[Float[Tensor, "n 2 2"], Float[Tensor, "n 2"]]:
     """Random maps from old to new places, both in [-1, 1] along each side: new = matrix old + offset."""
+    aspect = size[0] / size[1]
     angle = (2 * torch.rand(count) - 1) * math.radians(config.turn)
     flip = torch.where((torch.rand(count) < 0.5) & config.mirror, -1.0, 1.0)
     cosine, sine = angle.cos(), angle.sin()
     matrix = torch.stack([flip * cosine, -sine / aspect, flip * sine * aspect, cosine], -1).unflatten(-1, (2, 2))
     offset = (2 * torch.rand(count, 2) - 1) * config.shift
+    if not config.turn:
+        half = torch.tensor(size) / 2
+        offset = (offset * half).round() / half
     return matrix.to(device), offset.to(device)
 
 

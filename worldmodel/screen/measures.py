@@ -1,7 +1,8 @@
 """What pixels alone do not tell of a dreamed screen: where the pointer is, whether it answers, what events it shows.
 
 Every number stands beside references: for the pointer, the tokenizer's pictures of the truth (``ceiling``) and the last
-context frame (``copy_last``); for transitions, the more frequent answer; for events, how many there were.
+context frame (``copy_last``); for transitions, the more frequent answer and the ``ceiling``; for events, how
+many there were.
 """
 
 from collections.abc import Sequence
@@ -57,8 +58,9 @@ def evaluate_screen(
         progress: show progress bars.
 
     Returns:
-        ``pointer`` (``median_px``, ``p95_px`` and the share ``missing``, by horizon), ``transitions`` (`Transitions`),
-        ``events`` (`score_events`, with the R2 of the pointer's place); with ``ocr``, ``typed`` (`TypedText`).
+        ``pointer`` (``median_px``, ``p95_px`` and the share ``missing``, by horizon), ``transitions`` (`Transitions`;
+        ``ceiling``: accuracy of the tokenizer's pictures of the truth), ``events`` (`score_events`, with the R2 of the
+        pointer's place); with ``ocr``, ``typed`` (`TypedText`).
 
     Raises:
         InputError: the model does not know the recordings' body, it has no pointer, nothing to measure on, or text
@@ -76,12 +78,12 @@ def evaluate_screen(
     pointer = _Pointer(subject, steps)
     for number, part in enumerate(track(list(batched(windows, batch)), "following the pointer", disable=not progress)):
         pointer.add(part, seed + number)
-    transitions = Transitions()
+    presses = _Presses(subject)
     for number, part in enumerate(track(list(batched(moments, batch)), "pressing buttons", disable=not progress)):
-        _press(subject, part, transitions, seed + number)
+        presses.add(part, seed + number)
     measures = {
         "pointer": pointer.summary(),
-        "transitions": transitions.summary(),
+        "transitions": presses.summary(),
         "events": _events(model, source, body, max_windows, camera, progress),
     }
     if ocr:
@@ -194,13 +196,23 @@ def _describe(errors: Float[np.ndarray, "*n"]) -> dict[str, float | None]:
     return {**known, "missing": float(np.isnan(errors).mean())}
 
 
-def _press(subject: _Subject, moments: Sequence[Moment], transitions: Transitions, seed: int) -> None:
-    dreamed, free = subject.relive(moments, seed)
-    model = subject.model
-    still = model.decode(model.encode(np.stack([moment.frames[CONTEXT - 1 : CONTEXT] for moment in moments])))[:, 0]
-    for row, moment in enumerate(moments):
-        before, after = moment.frames[CONTEXT - 1], moment.frames[-1]
-        transitions.add(moment.kind, before, after, dreamed[row], still[row], free[row])
+class _Presses:
+    """Whether dreams answer to the button as the screen does."""
+
+    def __init__(self, subject: _Subject) -> None:
+        self.subject, self.dream, self.ceiling = subject, Transitions(), Transitions()
+
+    def add(self, moments: Sequence[Moment], seed: int) -> None:
+        dreamed, free = self.subject.relive(moments, seed)
+        model = self.subject.model
+        before, after = (np.stack([moment.frames[at] for moment in moments]) for at in (CONTEXT - 1, -1))
+        still, ended = (model.decode(model.encode(pictures[:, None]))[:, 0] for pictures in (before, after))
+        for row, moment in enumerate(moments):
+            for transitions, shown in ((self.dream, dreamed[row]), (self.ceiling, ended[row])):
+                transitions.add(moment.kind, before[row], after[row], shown, still[row], free[row])
+
+    def summary(self) -> dict[str, Any]:
+        return {**self.dream.summary(), "ceiling": self.ceiling.summary()["accuracy"]}
 
 
 def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: int) -> None:
