@@ -136,6 +136,10 @@ class _Subject:
         places = self.places(actions)[:, [CONTEXT - 2, -1]].tolist()
         return dreamed, [elsewhere(self.model.frame_size, *map(tuple, pair)) for pair in places]
 
+    def kept(self, pictures: UInt8[np.ndarray, "b h w 3"]) -> UInt8[np.ndarray, "b h w 3"]:
+        """What the tokenizer keeps of pictures."""
+        return self.model.decode(self.model.encode(pictures[:, None]))[:, 0]
+
     def places(self, actions: Float[np.ndarray, "*n a"]) -> Float[np.ndarray, "*n 2"]:
         """Columns and rows of the model's pictures into which actions put the pointer."""
         place, (height, width) = list(self.body.action.points[0]), self.model.frame_size
@@ -204,9 +208,8 @@ class _Presses:
 
     def add(self, moments: Sequence[Moment], seed: int) -> None:
         dreamed, free = self.subject.relive(moments, seed)
-        model = self.subject.model
         before, after = (np.stack([moment.frames[at] for moment in moments]) for at in (CONTEXT - 1, -1))
-        still, ended = (model.decode(model.encode(pictures[:, None]))[:, 0] for pictures in (before, after))
+        still, ended = self.subject.kept(before), self.subject.kept(after)
         for row, moment in enumerate(moments):
             for transitions, shown in ((self.dream, dreamed[row]), (self.ceiling, ended[row])):
                 transitions.add(moment.kind, before[row], after[row], shown, still[row], free[row])
@@ -217,8 +220,7 @@ class _Presses:
 
 def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: int) -> None:
     dreamed, free = subject.relive(moments, seed)
-    model = subject.model
-    kept = model.decode(model.encode(np.stack([moment.frames[-1:] for moment in moments])))[:, 0]
+    kept = subject.kept(np.stack([moment.frames[-1] for moment in moments]))
     for row, moment in enumerate(moments):
         text = typed_text(subject.body.action, moment.actions[CONTEXT - 1 :])
         before, after = moment.frames[CONTEXT - 1], moment.frames[-1]
