@@ -25,6 +25,7 @@ from worldmodel.config import RecipeConfig, load_config
 from worldmodel.evaluate import evaluate_dream
 from worldmodel.output import write_json
 from worldmodel.recipe import build_model, open_recordings, train_stage
+from worldmodel.screen.measures import evaluate_screen, is_screen
 
 # Every trial starts from these; a quarter of its steps trains on acting.
 BASE = (
@@ -54,6 +55,7 @@ TRIALS = {
     "wide_256_layers_4": "--model.backbone.width 256 --model.backbone.layers 4",
     "narrow_128_layers_16": "--model.backbone.width 128 --model.backbone.layers 16",
     "small_128_layers_8": "--model.backbone.width 128",
+    "classes": "--model.backbone.discrete classes",  # for bodies with categorical actions: those before a screen
 }
 # These train a tokenizer of their own for a short while; as many tokens per frame in both.
 TOKENIZER = "--stages.tokenizer.steps 700 --stages.tokenizer.validate_every 700 --stages.tokenizer.decoder_share 0"
@@ -115,6 +117,9 @@ def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int, own_t
             "inverse_r2": metrics["actions"]["inverse_r2"],
             "inverse_r2_dream": metrics["control"]["inverse_r2_dream"],
         }
+        if is_screen(source.embodiments[0]):
+            events = evaluate_screen(model, source, max_windows=windows, camera=dataset.camera)["events"]
+            result[name] |= {f"{event}_f1": events[event]["f1"] for event in ("left", "key")}
     return result
 
 

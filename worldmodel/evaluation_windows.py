@@ -12,6 +12,10 @@ from worldmodel.data.frames import resize_frames
 from worldmodel.types import Episode, EpisodeSource, InputError
 
 
+class TooShort(InputError):
+    """No episode of a dataset has as many frames in a row as a window needs."""
+
+
 @dataclass
 class Window:
     """A stretch of an episode.
@@ -88,7 +92,7 @@ def choose_windows(
             recorded[index] = episode.actions[:-1] if episode.action_mask[:-1].all() else episode.actions[:0]
     if not windows:
         wanted = f"{length} frames in a row{' with known actions' * actions_known} of embodiment {embodiment!r}"
-        raise InputError(f"{source.path}: no {wanted}, wanted at least one")
+        raise TooShort(f"{source.path}: no {wanted}, wanted at least one")
     for window in windows:
         window.other_actions = _borrow(window, recorded, rng)
     return windows

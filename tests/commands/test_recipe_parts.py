@@ -44,3 +44,21 @@ def test_a_model_of_two_bodies_acts_in_two_environments(recordings: Path, tmp_pa
         assert json.loads((page / "metrics.json").read_text())["policy"]["env"] == f"gymnasium:{name}"
         assert len(list(page.glob("policy_*.mp4"))) == 2
     assert np.isfinite(metrics["explore"]["frames"]["psnr_db"])
+
+
+def test_a_dataset_of_short_episodes_is_named_and_left_out(recordings: Path, tmp_path: Path, capsys) -> None:
+    tokenizer = TokenizerConfig(stem_width=8, width=8, blocks=1)
+    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2)
+    model = WorldModel(WorldModelConfig(SIZE_PX, SIZE_PX, tokenizer, backbone, sampling_steps=1), [PUSHT]).eval()
+    words = [
+        "--output",
+        str(tmp_path),
+        "--datasets.explore.path",
+        str(recordings),
+        "--datasets.explore.held_out",
+        "0.4",
+    ]
+    config = load_config("configs/tiny.yaml", [*words, "--evaluation", "{windows: 2, horizon: 500, envs: []}"])
+    assert evaluate(model, config, tmp_path / "report") == {}
+    assert "explore: dreams are not measured" in capsys.readouterr().err
+    assert (tmp_path / "report" / "report.html").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from rich.console import Console
 
 from policies.batch import one_each
 from policies.collect import collect as collect_episodes
@@ -20,6 +21,7 @@ from worldmodel.data.duplicates import duplicates_path, read_duplicates
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import split
 from worldmodel.evaluate import evaluate_dream
+from worldmodel.evaluation_windows import TooShort
 from worldmodel.models.world_model import WorldModel
 from worldmodel.panels import Film
 from worldmodel.report import write_report
@@ -29,6 +31,7 @@ from worldmodel.types import EmbodimentSpec, Episode
 
 MANY = 100  # episodes: as many are worth the start of several processes
 FILMED = 6  # policy episodes shown in the report
+console = Console(stderr=True)
 
 
 class HeldOut:
@@ -73,6 +76,8 @@ def collect(config: CollectConfig, folder: Path) -> None:
 def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str, Any]:
     """Scores dreams on the held-out episodes of every dataset and the policy in its environments; writes reports.
 
+    A dataset whose held-out episodes are all shorter than a dream is left out, and named.
+
     Returns:
         The measures of ``metrics.json`` by dataset, and those of the policy: ``policy``, or ``policies`` by environment
         (or task) where there are several.
@@ -102,7 +107,11 @@ def evaluate(model: WorldModel, config: RecipeConfig, output: Path) -> dict[str,
             "seed": config.evaluation.seed,
             "progress": True,
         }
-        metrics[name], samples = evaluate_dream(model, source, **options)
+        try:
+            metrics[name], samples = evaluate_dream(model, source, **options)
+        except TooShort as short:
+            console.print(f"{name}: dreams are not measured ({short})")
+            continue
         if is_screen(source.embodiments[0]):
             metrics[name]["screen"] = evaluate_screen(model, source, **options)
         shown = shown or (metrics[name], samples)
