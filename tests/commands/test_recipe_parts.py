@@ -15,26 +15,29 @@ from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModel, WorldModelConfig
 
 RIVALS = {"ShortPush-v0": {"random", "expert", "noisy-expert"}, "ShortT-v0": {"random", "explore"}}
+SHAPE = WorldModelConfig(
+    SIZE_PX,
+    SIZE_PX,
+    TokenizerConfig(stem_width=8, width=8, blocks=1),
+    BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2),
+    sampling_steps=1,
+)
+
+
+def held_out(recordings: Path, output: Path) -> list[str]:
+    """Overrides for a run of ``configs/tiny.yaml`` on these recordings."""
+    explore = ["--datasets.explore.path", str(recordings), "--datasets.explore.held_out", "0.4"]
+    return ["--output", str(output), *explore]
 
 
 def test_a_model_of_two_bodies_acts_in_two_environments(recordings: Path, tmp_path: Path) -> None:
     for name, entry in zip(RIVALS, ("envs.tablepush:TablePush", "envs.pusht:PushT"), strict=True):
         gymnasium.register(name, entry_point=entry, max_episode_steps=3)
-    tokenizer = TokenizerConfig(stem_width=8, width=8, blocks=1)
-    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2)
-    shape = WorldModelConfig(SIZE_PX, SIZE_PX, tokenizer, backbone, sampling_steps=1)
     envs = "[gymnasium:ShortPush-v0, gymnasium:ShortT-v0]"
-    words = [
-        "--output",
-        str(tmp_path),
-        "--datasets.explore.path",
-        str(recordings),
-        "--datasets.explore.held_out",
-        "0.4",
-    ]
+    words = held_out(recordings, tmp_path)
     words += ["--evaluation", f"{{windows: 2, horizon: 4, envs: {envs}, episodes: 2}}"]
     config = load_config("configs/tiny.yaml", words)
-    metrics = evaluate(WorldModel(shape, [PUSHT, GRIPPER]).eval(), config, tmp_path / "report")
+    metrics = evaluate(WorldModel(SHAPE, [PUSHT, GRIPPER]).eval(), config, tmp_path / "report")
     assert set(metrics) == {"policies", "explore"}
     for name, rivals in RIVALS.items():
         measured = metrics["policies"][f"gymnasium:{name}"]
@@ -47,17 +50,8 @@ def test_a_model_of_two_bodies_acts_in_two_environments(recordings: Path, tmp_pa
 
 
 def test_a_dataset_of_short_episodes_is_named_and_left_out(recordings: Path, tmp_path: Path, capsys) -> None:
-    tokenizer = TokenizerConfig(stem_width=8, width=8, blocks=1)
-    backbone = BackboneConfig(width=32, layers=4, heads=2, registers=1, chunk=8, chunk_tokens=2)
-    model = WorldModel(WorldModelConfig(SIZE_PX, SIZE_PX, tokenizer, backbone, sampling_steps=1), [PUSHT]).eval()
-    words = [
-        "--output",
-        str(tmp_path),
-        "--datasets.explore.path",
-        str(recordings),
-        "--datasets.explore.held_out",
-        "0.4",
-    ]
+    model = WorldModel(SHAPE, [PUSHT]).eval()
+    words = held_out(recordings, tmp_path)
     config = load_config("configs/tiny.yaml", [*words, "--evaluation", "{windows: 2, horizon: 500, envs: []}"])
     assert evaluate(model, config, tmp_path / "report") == {}
     assert "explore: dreams are not measured" in capsys.readouterr().err
