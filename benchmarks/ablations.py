@@ -5,7 +5,8 @@
 
 Every trial trains a fresh backbone on the run's latents for the same number of frames and dreams held-out windows; the
 table is printed and written to ``ablations.json`` after each. What is there is not repeated, so the command goes on
-where it was interrupted. Other words are overrides as for ``worldmodel run``.
+where it was interrupted. Other words are overrides as for ``worldmodel run``; with ``--init CHECKPOINT`` all trials
+begin with its weights, apart from the heads that tell of actions.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from worldmodel import checkpoint
 from worldmodel.commands.recipe_parts import HeldOut, collect
 from worldmodel.config import RecipeConfig, load_config
 from worldmodel.evaluate import evaluate_dream
+from worldmodel.models.backbone import Backbone
 from worldmodel.output import write_json
 from worldmodel.recipe import build_model, open_recordings, train_stage
 from worldmodel.screen.measures import evaluate_screen, is_screen
@@ -90,10 +92,19 @@ def trial_config(name: str, path: str, run: Path, overrides: list[str]) -> Recip
     return replace(config, stages={stage: config.stages[stage] for stage in keep})
 
 
+def forget_actions(backbone: Backbone) -> None:
+    """Lets heads of actions start from 0, as in a fresh model: those of classes have nothing to go on from."""
+    for head in (backbone.action_out, backbone.chunk_out):
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+
+
 def run_trial(config: RecipeConfig, run: Path, folder: Path, windows: int, own_tokenizer: bool) -> dict[str, Any]:
     """Trains and scores one trial, on the tokenizer of the run or on one of its own."""
     recordings = open_recordings(config, run, collect)
     model = build_model(config, [r.spec for r in recordings])
+    if config.init is not None:
+        forget_actions(model.backbone)
     if not own_tokenizer:
         model.tokenizer.load_state_dict(checkpoint.load(run / "tokenizer/checkpoint").tokenizer.state_dict())
     folder.mkdir(parents=True, exist_ok=True)

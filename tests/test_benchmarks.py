@@ -6,6 +6,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from benchmarks import ablations, browser, collect, dream, loader, people, play, policy, rollout, scenes, steps
 from tests.envs.browsing import MISSING, REASON
@@ -183,6 +185,26 @@ def test_trials_train_on_the_latents_of_a_run_and_go_on_where_they_stopped(run, 
     monkeypatch.setattr(ablations, "run_trial", None)
     ablations.main()
     assert "tokenizer_8x" not in capsys.readouterr().out
+
+
+def test_trials_that_begin_with_weights_read_actions_with_fresh_heads(run, tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(ablations, "train_stage", lambda model, *_: begun.append(model.state_dict()))
+    words = ["--init", str(run / "checkpoint"), *OVERRIDES]
+    config = ablations.trial_config("classes", "configs/tiny.yaml", run, words)
+    ablations.run_trial(config, run, tmp_path / "classes", 2, own_tokenizer=False)
+    trained = load_file(run / "checkpoint/model.safetensors")
+    assert torch.equal(begun[0]["backbone.patch_in.weight"], trained["backbone.patch_in.weight"].float())
+    assert not any(begun[0][f"backbone.{head}_out.weight"].any() for head in ("action", "chunk"))
+
+
+def test_heads_of_actions_are_forgotten_and_nothing_else():
+    backbone = tiny.backbone()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    ablations.forget_actions(backbone)
+    after = backbone.state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {f"{head}_out.{part}" for head in ("action", "chunk") for part in ("weight", "bias")}
 
 
 def test_quality_is_drawn_against_steps(run, tmp_path, monkeypatch, capsys):

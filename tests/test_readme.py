@@ -81,6 +81,22 @@ def test_block(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         assert cli.main([*words, *smaller]) == 0, line
 
 
+def test_recipe_that_begins_with_weights(tmp_path: Path) -> None:
+    (recipe,) = re.findall(r"```yaml\n(name: drawer\n.*?)```", TEXT, re.S)
+    (tmp_path / "drawer.yaml").write_text(recipe)
+    recordings = ["--env", "Drawer-v0", "--policy", "expert", "--episodes", "2", "--max-steps", "40"]
+    assert cli.main(["collect", *recordings, "--output", "data/drawer"]) == 0
+    shorter = {
+        "datasets.drawer.held_out": "0.5",
+        "stages.finetune": "{steps: 1, batch: 2, compile: false}",
+        "evaluation": "{windows: 1}",
+    }
+    assert (
+        cli.main(["run", "drawer.yaml", *(word for key, value in shorter.items() for word in (f"--{key}", value))]) == 0
+    )
+    assert cli.main(["info", "runs/drawer/checkpoint"]) == 0
+
+
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT))))
 def test_link(link: str) -> None:
     assert (ROOT / link).is_file()

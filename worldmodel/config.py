@@ -12,6 +12,7 @@ import draccus
 import yaml
 
 from worldmodel.data.augment import Augmentation
+from worldmodel.initial_weights import shape_of
 from worldmodel.models.precision import PRECISIONS
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModelConfig
@@ -214,7 +215,8 @@ class RecipeConfig:
         datasets: by name.
         stages: by name, in the order of `STAGES`; each goes on from the one before.
         evaluation: what is measured at the end.
-        init: checkpoint to start from (a tokenizer stage is then optional), or None; its tokenizer comes along.
+        init: checkpoint to start from (a tokenizer stage is then optional), or None; its tokenizer comes along. What
+            bodies have of their own is found by their names, and starts anew for those that it does not know.
         wandb: "off", "offline" or "online".
     """
 
@@ -278,10 +280,13 @@ def _check_tokenizer(config: RecipeConfig) -> None:
 def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:
     """Reads a run from a YAML file and ``--key value`` words.
 
+    Where the file names ``init`` and says nothing of ``model``, the shape is that of the checkpoint.
+
     Raises:
-        InputError: unreadable file, unknown or missing key, value of a wrong type.
+        InputError: unreadable file or checkpoint, unknown or missing key, value of a wrong type.
     """
     values = read_yaml(Path(path))
+    shaped = "model" in values
     words = list(overrides or [])
     while words:
         key = words.pop(0)
@@ -289,6 +294,8 @@ def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:
         if not key.startswith("--") or not (equals or words):
             raise InputError(f"{key}: found a word without --key value, wanted pairs such as --seed 1")
         _set(values, key[2:].split("."), yaml.safe_load(value if equals else words.pop(0)), key)
+    if isinstance(values.get("init"), str) and not shaped:
+        values["model"] = shape_of(values["init"], values.get("model", {}))
     try:
         return draccus.decode(RecipeConfig, values)
     except InputError as error:

@@ -19,6 +19,7 @@ from worldmodel.data.duplicates import duplicates_path, held_out_duplicates, rea
 from worldmodel.data.latent_time import in_latent_time
 from worldmodel.data.quality import read_quarantine
 from worldmodel.data.windows import PictureSampler, Stream, WindowSampler, labelled, split
+from worldmodel.initial_weights import begin_with
 from worldmodel.latent_statistics import fit_statistics
 from worldmodel.model_card import model_card
 from worldmodel.models.devices import on_accelerator
@@ -122,8 +123,8 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
         first = checkpoint.load(config.init)
         if _comparable(first.config, shape) != _comparable(shape, shape):
             raise InputError(f"{config.init}: its shape differs from this run's model, wanted the same")
-        # What is new to it (the clock of large steps) keeps the values that it starts from.
-        model.load_state_dict(model.state_dict() | first.state_dict())
+        if fresh := begin_with(model, first):
+            console.print(f"{config.init}: does not know {', '.join(fresh)}; what these have of their own starts anew")
     model.requires_grad_(True)
     model.tokenizer.requires_grad_("tokenizer" in config.stages)
     return model
@@ -132,7 +133,8 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
 def _comparable(config: WorldModelConfig, wanted: WorldModelConfig) -> WorldModelConfig:
     """The shape of a checkpoint without what may differ from that of a run which begins with it."""
     shortcut = config.backbone.shortcut or wanted.backbone.shortcut
-    backbone = replace(config.backbone, shortcut=shortcut, act_window=wanted.backbone.act_window)
+    heads = {"discrete": wanted.backbone.discrete, "act_window": wanted.backbone.act_window}
+    backbone = replace(config.backbone, shortcut=shortcut, **heads)
     free = {name: getattr(wanted, name) for name in ("objective", *USE)}
     return replace(config, backbone=backbone, **free)
 
