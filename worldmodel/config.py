@@ -17,6 +17,7 @@ from worldmodel.models.precision import PRECISIONS
 from worldmodel.models.tokenizer import TokenizerConfig
 from worldmodel.models.world_model import WorldModelConfig
 from worldmodel.types import InputError
+from worldmodel.yaml_file import read_yaml, set_value
 
 STAGES = ("tokenizer", "pretrain", "midtrain", "finetune", "distill")
 
@@ -98,6 +99,8 @@ class StageConfig:
         ema: decay of the averaged weights that are saved and used; 0 turns averaging off.
         clip_norm: largest norm of the gradient.
         act_share: share of the steps that train on acting (inverse dynamics and policy), spread evenly.
+        only_bodies: nothing is trained but what bodies have of their own (`worldmodel.models.bodies`), without weight
+            decay: dreams and actions of bodies that the mixture does not show stay exactly as they are.
         mixture: dataset name -> weight; empty: all, by their number of frames.
         act_mixture: the same for steps that train on acting; empty: as ``mixture``.
         act_window: length of the windows of such steps, which draw as many more of them; 0: as ``window``. Of a model
@@ -131,6 +134,7 @@ class StageConfig:
     ema: float = 0.998
     clip_norm: float = 1.0
     act_share: float = 0.0
+    only_bodies: bool = False
     mixture: dict[str, float] = field(default_factory=dict)
     act_mixture: dict[str, float] = field(default_factory=dict)
     act_window: int = 0
@@ -240,6 +244,8 @@ class RecipeConfig:
             raise InputError(f"stages: found {', '.join(unknown) or 'none'}, wanted some of {', '.join(STAGES)}")
         if list(self.stages) != [stage for stage in STAGES if stage in self.stages]:
             raise InputError(f"stages: found the order {', '.join(self.stages)}, wanted {', '.join(STAGES)}")
+        if "tokenizer" in self.stages and self.stages["tokenizer"].only_bodies:
+            raise InputError("stages.tokenizer.only_bodies: found true, wanted false: pictures have no body")
         distill = self.stages.get("distill")
         if distill is not None and not (self.model.backbone.shortcut or distill.rollout_window):
             found = "model.backbone.shortcut false and rollout_window 0"
@@ -293,7 +299,7 @@ def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:
         key, equals, value = key.partition("=")
         if not key.startswith("--") or not (equals or words):
             raise InputError(f"{key}: found a word without --key value, wanted pairs such as --seed 1")
-        _set(values, key[2:].split("."), yaml.safe_load(value if equals else words.pop(0)), key)
+        set_value(values, key[2:].split("."), yaml.safe_load(value if equals else words.pop(0)), key)
     if isinstance(values.get("init"), str) and not shaped:
         values["model"] = shape_of(values["init"], values.get("model", {}))
     try:
@@ -303,39 +309,6 @@ def load_config(path: str, overrides: list[str] | None = None) -> RecipeConfig:
     except (draccus.utils.ParsingError, draccus.utils.DecodingError, TypeError, ValueError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         raise InputError(f"{path}: {' '.join(str(cause).split())}") from error
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping, following ``!include`` relative to the file.
-
-    Raises:
-        InputError: missing, not YAML, or not a mapping.
-    """
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_constructor("!include", lambda loader, node: read_yaml(path.parent / str(loader.construct_scalar(node))))  # pyright: ignore
-    try:
-        values = yaml.load(path.read_text(), Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error.__class__.__name__}), wanted a YAML file") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: found {type(values).__name__}, wanted a mapping of keys to values")
-    return values
-
-
-def _set(values: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
-    """Sets a nested value; parents that are not there yet are made, typos are caught when decoding."""
-    for key in keys[:-1]:
-        if values.get(key) is None:
-            values[key] = {}
-        values = values[key]
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: {key} is a single value, wanted a group of keys")
-    values[keys[-1]] = value
 
 
 def to_yaml(config: RecipeConfig) -> str:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from worldmodel import checkpoint
-from worldmodel.models.layers import EmbodimentLinear
+from worldmodel.models.bodies import tables_of_bodies
 from worldmodel.models.world_model import WorldModel
 
 
@@ -48,7 +46,7 @@ def begin_with(model: WorldModel, first: WorldModel) -> list[str]:
     """
     state, known = model.state_dict(), {body.name: row for row, body in enumerate(first.embodiments)}
     given = {name: value for name, value in first.state_dict().items() if name in state}
-    own = {name for name in given if name in _of_bodies(model)}
+    own = tables_of_bodies(model) & given.keys()
     fits = all(given[name].shape[1:] == state[name].shape[1:] for name in own)
     fresh = [body.name for body in model.embodiments if not fits or body.name not in known]
     for name, value in given.items():
@@ -60,9 +58,3 @@ def begin_with(model: WorldModel, first: WorldModel) -> list[str]:
                 state[name][row] = value[known[body.name]]
     model.load_state_dict(state)
     return fresh
-
-
-def _of_bodies(model: nn.Module) -> set[str]:
-    """Names of the tensors that have a row for every body."""
-    layers = [name for name, module in model.named_modules() if isinstance(module, EmbodimentLinear)]
-    return {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}

@@ -17,6 +17,7 @@ from worldmodel.config import StageConfig
 from worldmodel.data.augment import augment, check_bodies
 from worldmodel.data.windows import is_act_step
 from worldmodel.models.backbone import Backbone
+from worldmodel.models.bodies import own_parameters
 from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
@@ -49,7 +50,11 @@ class Stage(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
         optimizer = build_optimizer(
-            self.network, config.optimizer, config.learning_rate, config.weight_decay, config.precision
+            self.network,
+            config.optimizer,
+            config.learning_rate,
+            0.0 if config.only_bodies else config.weight_decay,
+            config.precision,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -140,6 +145,9 @@ class BackboneStage(Stage):
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
         self.actions_known, self.distill = actions_known, distill
+        own = own_parameters(model.backbone)
+        for name, parameter in model.backbone.named_parameters():
+            parameter.requires_grad_(not config.only_bodies or name in own)
         self._bodies, self._encode = model.embodiments, model.tokenizer.encode
         if config.act_augment.share:
             check_bodies(self._bodies, config.act_augment)
