@@ -127,7 +127,7 @@ def test_the_same_weights_after_a_second_run(data: Path, tmp_path: Path) -> None
     first, later = worldmodel.load(folder), worldmodel.load(second)
     for name, value in first.tokenizer.state_dict().items():
         torch.testing.assert_close(later.tokenizer.state_dict()[name], value, msg=name)
-    assert f"Tokenizer: that of `{folder}`." in (second / "README.md").read_text()
+    assert f"They go on from the weights of `{folder}`." in (second / "README.md").read_text()
     config = load_config(path, [*words, "--stages", "{tokenizer: {steps: 1}}", "--output", str(tmp_path / "third")])
     with pytest.raises(InputError, match="its tokenizer is not ours and stays as it is, wanted no tokenizer stage"):
         run_recipe(config, no_collect, no_evaluation)
