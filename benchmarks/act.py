@@ -1,6 +1,6 @@
 r"""LeRobot's ACT, trained here on data sets that our model learnt from, beside our model in their environments.
 
-    python benchmarks/act.py --data runs/table/data/{push,push_shaken,pick,pick_shaken} \
+    python benchmarks/act.py --data runs/table_first/data/{push,push_shaken,pick,pick_shaken} \
         --env TablePush-v0 PickPlace-v0 --steps 15000 --output outputs/act
 
 `lerobot-train` does the training, ACT has the sizes that LeRobot gives it; its chunk is ours, ``--execute`` says how

@@ -124,7 +124,9 @@ def build_model(config: RecipeConfig, specs: list[EmbodimentSpec]) -> WorldModel
         if _comparable(first.config, shape) != _comparable(shape, shape):
             raise InputError(f"{config.init}: its shape differs from this run's model, wanted the same")
         if fresh := begin_with(model, first):
-            console.print(f"{config.init}: does not know {', '.join(fresh)}; what these have of their own starts anew")
+            console.print(
+                f"{config.init}: has nothing that fits {', '.join(fresh)}; what these have of their own starts anew"
+            )
     model.requires_grad_(True)
     model.tokenizer.requires_grad_("tokenizer" in config.stages)
     return model
