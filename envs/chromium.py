@@ -20,6 +20,7 @@ from worldmodel.types import InputError
 BINARIES = ("chromium-headless-shell", "chrome-headless-shell")
 PACKAGE = "chromium-headless-shell"  # of Debian
 START_S = 60.0  # a browser may take longer to start than to answer
+END_S = 5.0  # who is killed may take a moment to go, and a fork of Python may hold its pipe
 POLL_S = 0.5
 LONGEST_READ = 2**20
 
@@ -207,7 +208,17 @@ def _end(process: subprocess.Popen[bytes], profile: str, owner: int) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    _wait_for_end(process)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
     shutil.rmtree(profile, ignore_errors=True)
+
+
+def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the browser itself, a child of the shell: its pipe ends when it is gone, not yet when it is killed."""
+    assert process.stdout is not None
+    end = time.monotonic() + END_S
+    while (left := end - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:
+        if not os.read(process.stdout.fileno(), LONGEST_READ):
+            return
