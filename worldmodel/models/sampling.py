@@ -19,6 +19,9 @@ from worldmodel.models.layer_pass import RunLayers, run_layers
 from worldmodel.models.prediction import stack_history
 from worldmodel.models.shortcut import step_size
 
+MEMORY = 16
+"""Frames from which a dream takes what stays, or what comes back: behind a pointer that went on, in a closed menu."""
+
 
 class Rollout:
     """A batch of dreams: first ``observe`` real frames, then ``dream`` further ones.
@@ -30,7 +33,8 @@ class Rollout:
         seeds: of the noise of each dream.
         run: see `worldmodel.models.engine`.
         words: of the instruction of each dream (`worldmodel.data.words`); None: there is none.
-        still_change: tokens whose mean squared change is smaller stay exactly as they were; 0: all are dreamed.
+        still_change: tokens that differ less (mean square) from what one of the last `MEMORY` frames shows there are
+            taken from it as they are; 0: all are dreamed.
 
     Attributes:
         readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
@@ -123,20 +127,23 @@ class Rollout:
         return frame, action
 
     def _settle(self, frame: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-        """Leaves tokens that hardly change as they were, so that what stands still does not blur as time goes by."""
+        """Takes tokens that hardly differ from what was there before from there, so that nothing blurs with time."""
         if not self.still_change:
             return frame
         assert self.past is not None
-        before = self.past[:, 0]
-        changes = token_changes(frame, before, self.backbone.config.patch).unsqueeze(-1)
-        return torch.where(changes < self.still_change, before, frame)
+        changes = token_changes(frame.unsqueeze(1).expand_as(self.past), self.past, self.backbone.config.patch)
+        ages = torch.arange(self.past.shape[1], device=frame.device)
+        unseen = ages >= self.network.frames[:, None]
+        least, nearest = changes.masked_fill(unseen[..., None, None], torch.inf).min(1, keepdim=True)
+        before = self.past.take_along_dim(nearest.unsqueeze(-1), 1).squeeze(1)
+        return torch.where(least.squeeze(1).unsqueeze(-1) < self.still_change, before, frame)
 
     def _finish(self, tokens: Tensor, frame: Tensor) -> None:
         self.readout = self.network.remember(tokens, frame)
         self._push(frame.unsqueeze(1))
 
     def _push(self, latents: Tensor) -> None:
-        kept = max(self.backbone.config.history, 1)
+        kept = max(self.backbone.config.history, MEMORY if self.still_change else 1)
         if self.past is None:
             self.past = torch.zeros_like(latents[:, :1]).repeat(1, kept, 1, 1, 1)
         self.past = torch.cat([latents.flip(1), self.past], 1)[:, :kept]

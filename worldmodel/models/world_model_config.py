@@ -20,8 +20,8 @@ class WorldModelConfig:
         backbone: the transformer.
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
-        still_change: tokens of a dreamed frame whose mean squared change since the frame before is smaller stay exactly
-            as they were; for screens, most of which stands still. 0: all are dreamed.
+        still_change: tokens of a dreamed frame that differ less (mean square) from what a recent frame shows there are
+            taken from it (`worldmodel.models.sampling`); for screens, most of which stands still. 0: all are dreamed.
         action_steps: Euler steps per action chunk or inferred action.
         execute: actions of a chunk that a policy carries out before its next plan unless told otherwise (all of them,
             where a chunk has fewer).
