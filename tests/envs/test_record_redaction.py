@@ -1,8 +1,10 @@
 """What must not be recorded is in no picture and in no byte of the events."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -155,12 +157,13 @@ def browser(folder: Path) -> Iterator[int]:
     words += ["--disable-component-update", "--disable-sync", "--no-first-run", "--headless", "--window-size=320,240"]
     url = f"data:text/html,{quote(PAGE)}"
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([str(BROWSER), f"--user-data-dir={folder / 'profile'}", *words, url], stderr=log)
+        command = [str(BROWSER), f"--user-data-dir={folder / 'profile'}", *words, url]
+        process = subprocess.Popen(command, stderr=log, start_new_session=True)
     try:
         wait_until(lambda: "DevTools listening" in (folder / "log").read_text())
         yield int(re.search(r"ws://[^:]+:(\d+)/", (folder / "log").read_text())[1])
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # all that it started, too
         process.wait()
 
 
