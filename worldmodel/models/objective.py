@@ -50,7 +50,8 @@ class ObjectiveConfig:
         text_hidden: share of rows whose instruction is hidden, so that the model does without one, too.
         shortcuts: share of dream rows that learn large denoising steps, when a model is distilled.
         kept: share of the tokens of pictures that dream rows look at and learn from: those that change in the window,
-            and others by chance. Below 1 for screens, most of which stands still.
+            and others by chance. Below 1 for screens, most of which stands still; which are kept also tells the
+            network what is going to change (docs/screens.md).
     """
 
     video: float = 0.15
