@@ -194,7 +194,7 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
         x, y = self._hands.x, self._hands.y
         events: list[PageEvent] = []
         if commands or wheel != (0, 0):
-            targets = page.evaluate(f"window.__targets?.({x}, {y})") or (None, None)
+            targets = page.evaluate(f"window.__targets?.({x}, {y})") or (None, None, None)
             events = page_events(commands, wheel, (x, y), targets, self._steps, TICK_MS)
         if commands:
             page.dispatch(commands)

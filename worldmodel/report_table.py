@@ -93,6 +93,15 @@ MEASURES = (
         digits=3,
     ),
     Measure(
+        "screen.transitions.controls.accuracy",
+        "The same of presses on buttons, boxes, tabs and dialogs, and of as many moments without a press.",
+        beside=(
+            ("always the more frequent", "screen.transitions.controls.majority"),
+            ("tokenizer alone", "screen.transitions.controls.ceiling"),
+        ),
+        digits=3,
+    ),
+    Measure(
         "screen.events.pointer_r2",
         "R2 of the pointer's place as it is read from real frames.",
         fixed="0 = always the mean",

@@ -163,7 +163,6 @@ class Episode:
         audio: waveform in [-1, 1], or None.
         confidence: of actions that were inferred (`worldmodel.label`), from 0 to 1; None: they were recorded.
         events: what was done with mouse and keyboard, see `worldmodel.data.raw_events`; None where nobody kept it.
-            Readers leave it out.
     """
 
     frames: dict[str, UInt8[np.ndarray, "t h w 3"]]

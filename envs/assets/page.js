@@ -115,7 +115,31 @@
     const name = element.id ? `#${element.id}` : names.map((word) => `.${word}`).join("");
     return (element.localName + name).slice(0, 80);
   };
-  Object.defineProperty(window, "__targets", { value: (x, y) => [document.elementFromPoint(x, y), document.activeElement].map(words) });
+  // What it is for who uses it: its ARIA role or that of what it is a part of, "dialog" for all that a dialog is worked with.
+  const native = { a: "link", button: "button", textarea: "textbox", select: "listbox", option: "option", summary: "button" };
+  const inputs = { checkbox: "checkbox", radio: "radio", range: "slider", button: "button", submit: "button", reset: "button" };
+  const ownRole = (element) => {
+    const told = element.getAttribute("role");
+    if (told && told !== "presentation" && told !== "none") return told;
+    if (element.classList.contains("ui-slider-handle")) return "slider";
+    if (element.localName === "label") return element.control ? ownRole(element.control) : null;
+    if (element.localName === "input") return inputs[element.type] || "textbox";
+    return native[element.localName] || null;
+  };
+  const controls = new Set([...Object.values(native), ...Object.values(inputs), "tab", "menuitem", "switch"]);
+  const role = (element) => {
+    let found = null;
+    for (; element; element = element.parentElement) {
+      const own = ownRole(element);
+      if (!found && controls.has(own)) found = own;
+      if (found && own === "dialog") return own;
+    }
+    return found;
+  };
+  Object.defineProperty(window, "__targets", { value: (x, y) => {
+    const below = document.elementFromPoint(x, y);
+    return [...[below, document.activeElement].map(words), role(below)];
+  } });
 
   // A wheel: the event, and unless the page refuses it, the scrolling. Chromium's own hangs where frames are made on command.
   const scrolls = (element, dx, dy) => {

@@ -33,6 +33,13 @@ def test_nothing_is_made_up_for_a_higher_rate():
     assert len(Resampled(silent(), 30.0)[0]) == 31
 
 
+def test_raw_events_stay_with_the_ticks_that_they_belong_to():
+    source = silent()
+    source.episodes = [replace(e, events=[{"tick": 4}]) for e in source.episodes]
+    assert Resampled(source, 30.0)[0].events == [{"tick": 4}]
+    assert Resampled(source, 3.0)[0].events is None
+
+
 def test_known_actions_and_odd_rates_are_refused():
     with pytest.raises(InputError, match=r"episode 0: has actions, wanted none where pictures are left out \(fps 5\)"):
         Resampled(DotSource(), 5.0)[0]

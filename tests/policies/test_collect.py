@@ -114,6 +114,7 @@ def test_raw_events_are_kept_beside_the_data(whole_with_events: Path):
     source = LeRobotSource(whole_with_events)
     for index in range(EPISODES):
         events = read_events(whole_with_events / f"events/chunk-000/file-{index:03d}.jsonl")
+        assert source[index].events == events
         assert [event["tick"] for event in events] == [tick for tick in range(len(source[index])) for _ in range(2)]
         numbers = [int(event["what"].split(" · ")[0]) for event in events[::2]]
         assert numbers == source[index].actions[:, 0].tolist()

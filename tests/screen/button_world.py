@@ -50,12 +50,14 @@ def play(actions: np.ndarray, place: Sequence[float] | np.ndarray, lit: bool) ->
 def make_episode(index: int, frames: int = 90) -> Episode:
     """A pointer that wanders, and every ten ticks presses on the box, or, every other time, outside of it."""
     rng = np.random.default_rng(index)
-    actions = np.zeros((frames, len(SCREEN.action)), np.float32)
+    actions, events = np.zeros((frames, len(SCREEN.action)), np.float32), []
     actions[:, 0], actions[:, 1] = rng.integers(44, WIDTH - 12, frames), rng.integers(34, HEIGHT - 18, frames)
     for number, tick in enumerate(range(6, frames - 8, 10)):
         place = (20.0, 12.0) if number % 2 else OUTSIDE
         actions[tick : tick + 2, :2] = place
         actions[tick, LEFT] = 1.0
+        role = "button" if number % 2 else None
+        events += [{"tick": tick, "kind": kind, "button": "left", "role": role} for kind in ("press", "release")]
     shown = play(actions[:-1], actions[0, :2], lit=False)
     return Episode(
         frames={"screen": np.concatenate([draw(actions[0, :2], lit=False)[None], shown])},
@@ -67,6 +69,7 @@ def make_episode(index: int, frames: int = 90) -> Episode:
         source="buttons",
         state=actions[:, :2],
         text=f"Press box {index}",
+        events=events,
     ).validate()
 
 

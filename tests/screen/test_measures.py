@@ -27,11 +27,32 @@ def test_who_knows_the_screen_makes_no_error() -> None:
     assert (transitions["accuracy"], transitions["ceiling"], transitions["count"]) == (1.0, 1.0, 12.0)
     assert 0 < transitions["happened"] < 0.5, "presses beside the box change nothing"
     assert transitions["majority"] == 1.0 - transitions["happened"]
-    assert set(transitions["by_kind"]) == {"Press box"}
+    by_kind, controls = transitions["by_kind"], transitions["controls"]
+    assert {kind: told["happened"] for kind, told in by_kind.items()} == {
+        "button": 1.0,
+        "elsewhere": 0.0,
+        "nothing": 0.0,
+    }
+    assert (controls["accuracy"], controls["ceiling"], controls["majority"]) == (1.0, 1.0, 0.5)
+    assert controls["count"] == 2 * by_kind["button"]["count"]
     events = measures["events"]
     assert events["pointer_r2"] == pytest.approx(1.0)
     assert events["left"]["precision"] == 1.0
     assert events["left"]["recall"] == pytest.approx(0.5, abs=0.1), "presses beside the box show nothing"
+
+
+def test_what_is_pressed_is_only_known_from_raw_events() -> None:
+    source = ButtonSource()
+    source.episodes = [replace(episode, events=None) for episode in source.episodes]
+    transitions = evaluate_screen(ButtonModel(), source, **OPTIONS)["transitions"]
+    assert set(transitions["by_kind"]) == {"press", "nothing"}
+    assert transitions["controls"] == {
+        "accuracy": None,
+        "majority": None,
+        "happened": None,
+        "count": 0.0,
+        "ceiling": None,
+    }
 
 
 def test_a_screen_that_never_answers_is_as_good_as_the_majority() -> None:

@@ -10,6 +10,7 @@ frame, where an episode here is one seek and one pass over its video. `LeRobotWr
     next.done (last row)             terminated
     info.action_known                action_mask (ours; absent: all known)
     task                             text
+    events/...jsonl                  events (ours, beside the format; absent: None)
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from worldmodel.data.lerobot_layout import CAMERA_PREFIX, MAIN_CAMERA_KEY, Layout, understood
-from worldmodel.data.lerobot_writer import LeRobotWriter
+from worldmodel.data.lerobot_writer import LeRobotWriter, place_of
+from worldmodel.data.raw_events import EVENTS, read_events
 from worldmodel.data.streams import video_stream
 from worldmodel.types import EmbodimentSpec, Episode, InputError
 
@@ -101,7 +103,12 @@ class LeRobotSource:
             source=self.path,
             licence=layout.licence,
             confidence=column(table, "info.action_confidence", np.float32),
+            events=self._events(index),
         ).validate()
+
+    def _events(self, index: int) -> list[dict[str, Any]] | None:
+        path = self._layout.root / EVENTS / f"{place_of(index)[1]}.jsonl"
+        return read_events(path) if path.exists() else None
 
     def _rows(self, row: Mapping[str, Any]) -> pa.Table:
         """Returns the data rows of an episode; the file last read is kept, because neighbours share it."""

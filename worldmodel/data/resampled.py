@@ -44,4 +44,5 @@ class Resampled:
             reward=None if episode.reward is None else episode.reward[rows],
             success=None if episode.success is None else episode.success[rows],
             fps=episode.fps / every,
+            events=episode.events if every == 1 else None,
         ).validate()

@@ -215,7 +215,9 @@ class _Presses:
                 transitions.add(moment.kind, before[row], after[row], shown, still[row], free[row])
 
     def summary(self) -> dict[str, Any]:
-        return {**self.dream.summary(), "ceiling": self.ceiling.summary()["accuracy"]}
+        told, ceiling = self.dream.summary(), self.ceiling.summary()
+        told["controls"]["ceiling"] = ceiling["controls"]["accuracy"]
+        return {**told, "ceiling": ceiling["accuracy"]}
 
 
 def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: int) -> None:

@@ -18,6 +18,9 @@ LEAST_KEYS = 3
 """Keys that are typed at least, so that there is something to read."""
 LEAST_REST = 2
 """Frames after the last of them, until which it is shown."""
+PRESS, ELSEWHERE, NOTHING = "press", "elsewhere", "nothing"
+CONTROLS = ("button", "checkbox", "radio", "tab", "dialog")
+"""What answers visibly when it is pressed."""
 
 
 @dataclass
@@ -25,7 +28,8 @@ class Moment:
     """A stretch of an episode in which something may happen.
 
     Attributes:
-        kind: what the episode is about: its instruction's first words stand for the task.
+        kind: what is pressed, by its role in the recording's raw events (``button``, ``tab``, ..., or `ELSEWHERE`),
+            `PRESS` where nobody kept these, `NOTHING` where nothing is pressed, or ``typing``.
         frames: the context, and those that follow.
         actions: those between the frames; with the first one after the context, something begins, or nothing does.
         text: instruction, or None.
@@ -73,7 +77,8 @@ def choose_moments(
             continue
         for moments, ticks in zip(chosen, _ticks(spec, episode, context), strict=True):
             for tick in rng.permutation(ticks)[: min(PER_EPISODE, count // 2 - len(moments))].tolist():
-                moments.append(_cut(episode, tick, context, SETTLED, frame_size, camera))
+                kind = _pressed(episode, tick) if moments is chosen[0] else NOTHING
+                moments.append(_cut(episode, kind, tick, context, SETTLED, frame_size, camera))
     if not chosen[0]:
         raise InputError(f"{source.path}: no press of a button with {context} frames before and {SETTLED} after it")
     return chosen[0] + chosen[1]
@@ -114,7 +119,7 @@ def choose_typing(
         for tick in ticks:
             soon = [other for other in ticks if tick <= other < tick + steps - LEAST_REST]
             if len(soon) >= LEAST_KEYS and context - 1 <= tick < len(episode) - steps:
-                moments.append(_cut(episode, tick, context, steps, frame_size, camera))
+                moments.append(_cut(episode, "typing", tick, context, steps, frame_size, camera))
                 break
     return moments
 
@@ -142,10 +147,17 @@ def _ticks(spec: ActionSpec, episode: Episode, context: int) -> tuple[list[int],
     return [tick for tick in usable if tick in pressed], quiet
 
 
+def _pressed(episode: Episode, tick: int) -> str:
+    """Role of what the left button is pressed on."""
+    if episode.events is None:
+        return PRESS
+    at = [event for event in episode.events if event["tick"] == tick and event.get("button") == "left"]
+    return next((event.get("role") for event in at if event.get("kind") == "press"), None) or ELSEWHERE
+
+
 def _cut(
-    episode: Episode, tick: int, context: int, steps: int, frame_size: tuple[int, int], camera: str | None
+    episode: Episode, kind: str, tick: int, context: int, steps: int, frame_size: tuple[int, int], camera: str | None
 ) -> Moment:
     first, end = tick - context + 1, tick + steps + 1
     frames = resize_frames(camera_frames(episode, camera)[first:end], *frame_size)
-    kind = " ".join((episode.text or "without instruction").split()[:2])
     return Moment(kind, frames.copy(), episode.actions[first : end - 1].copy(), episode.text)

@@ -1,12 +1,14 @@
 """Big changes of a screen, such as a dialog that opens: did the dream see that they happen, or that they do not?"""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from worldmodel.metrics import CHANGED_THRESHOLD
+from worldmodel.screen.moments import CONTROLS, NOTHING
 from worldmodel.screen.pointer import HEIGHT, WIDTH
 
 LEAST_PX = 24
@@ -59,7 +61,7 @@ class Transitions:
         pixels that changed; where it did not, if it stays visibly as it was (`visibly_differs`).
 
         Args:
-            kind: of the moment, such as the name of a task.
+            kind: of the moment, see `Moment`.
             before: the true picture before it.
             after: the true picture after it.
             dreamed: the dreamed picture after it.
@@ -77,11 +79,16 @@ class Transitions:
             right = int((visibly_differs(dreamed, still) & free).sum()) < LEAST_PX
         self.kinds.setdefault(kind, []).append((happened, right))
 
-    def summary(self) -> dict[str, object]:
-        """Accuracy beside that of who always tells the more frequent answer, over all moments and by kind."""
+    def summary(self) -> dict[str, Any]:
+        """Accuracy beside that of who always tells the more frequent answer.
+
+        Over all moments, ``by_kind``, and over ``controls``: presses on `CONTROLS`, and as many moments without one.
+        """
         everything = [pair for pairs in self.kinds.values() for pair in pairs]
         by_kind = {kind: _accuracy(pairs) for kind, pairs in sorted(self.kinds.items())}
-        return {**_accuracy(everything), "by_kind": by_kind}
+        pressed = [pair for kind in CONTROLS for pair in self.kinds.get(kind, [])]
+        controls = _accuracy(pressed + self.kinds.get(NOTHING, [])[: len(pressed)])
+        return {**_accuracy(everything), "by_kind": by_kind, "controls": controls}
 
 
 def _accuracy(pairs: list[tuple[bool, bool]]) -> dict[str, float | None]:
