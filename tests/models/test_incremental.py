@@ -8,7 +8,6 @@ from torch import Tensor
 
 from tests.models import tiny
 from worldmodel.models.backbone import Backbone
-from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import euler_step
 from worldmodel.models.planning import act
 from worldmodel.models.prediction import predict
@@ -145,12 +144,24 @@ def test_what_hardly_changes_or_comes_back_is_taken_from_where_it_was() -> None:
     for rollout in (free, settled):
         rollout.observe(latents, actions)
     dreamed, found = free.dream(actions[:, 0], 2), settled.dream(actions[:, 0], 2)
-    changes = token_changes(dreamed.unsqueeze(1).expand_as(latents), latents, network.config.patch)
+    changes = (dreamed.unsqueeze(1) - latents).square().mean(-1)
     least, frame = changes.min(1)
     assert 0 < (least < 0.5).float().mean() < 1
     assert len(frame[least < 0.5].unique()) > 1  # from several frames
     nearest = latents.gather(1, frame[:, None, ..., None].expand(-1, 1, -1, -1, SHAPE[-1])).squeeze(1)
     torch.testing.assert_close(found, torch.where((least < 0.5).unsqueeze(-1), nearest, dreamed))
+
+
+def test_without_noise_every_seed_dreams_the_same() -> None:
+    network, latents, actions = make("position"), torch.randn(1, 4, *SHAPE).repeat(2, 1, 1, 1, 1), torch.rand(2, 4, 3)
+    bodies, frames = torch.tensor([0, 0]), []
+    for scale in (0.0, 1.0):
+        rollout = Rollout(network, bodies, VARIANCE, [0, 1], noise_scale=scale)
+        rollout.observe(latents, actions[:1].expand(2, -1, -1))
+        rollout.restart(torch.tensor([1]), latents[:1], actions[:1], [7])
+        frames += [rollout.dream(actions[:1, 0].expand(2, -1), 1), rollout.dream_jointly(1)[0]]
+    same = [torch.allclose(frame[0], frame[1], atol=1e-5) for frame in frames]
+    assert same == [True, False, False, False], "noisy actions stay"
 
 
 def test_nothing_is_taken_from_frames_that_were_not_there() -> None:

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from worldmodel.models.backbone import Backbone, Inputs
-from worldmodel.models.changes import token_changes
 from worldmodel.models.flow import around, denoise, euler_step, time_schedule
 from worldmodel.models.incremental import IncrementalBackbone
 from worldmodel.models.layer_pass import RunLayers, run_layers
@@ -33,8 +32,9 @@ class Rollout:
         seeds: of the noise of each dream.
         run: see `worldmodel.models.engine`.
         words: of the instruction of each dream (`worldmodel.data.words`); None: there is none.
-        still_change: tokens that differ less (mean square) from what one of the last `MEMORY` frames shows there are
-            taken from it as they are; 0: all are dreamed.
+        still_change: cells of latents that differ less (mean square) from what one of the last `MEMORY` frames shows
+            there are taken from it as they are; 0: all are dreamed.
+        noise_scale: see `ObjectiveConfig`.
 
     Attributes:
         readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
@@ -50,9 +50,10 @@ class Rollout:
         run: RunLayers = run_layers,
         words: Int64[Tensor, "b words"] | None = None,
         still_change: float = 0.0,
+        noise_scale: float = 1.0,
     ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
-        self.still_change = still_change
+        self.still_change, self.noise_scale = still_change, noise_scale
         self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
         self.past: Tensor | None = None  # newest first
@@ -85,9 +86,8 @@ class Rollout:
             assert self.words is not None, "began without instructions"
             self.words[rows] = words
         own = None if self.words is None else self.words[rows]
-        other = Rollout(
-            self.backbone, self.embodiment[rows], self.skip_variance, seeds, self.network.run, own, self.still_change
-        )
+        settings = self.skip_variance, seeds, self.network.run, own, self.still_change, self.noise_scale
+        other = Rollout(self.backbone, self.embodiment[rows], *settings)
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None
@@ -99,7 +99,7 @@ class Rollout:
     def dream(self, action: Float[Tensor, "b a"] | None, steps: int) -> Float[Tensor, "b h w c"]:
         """Dreams the next frame in ``steps`` Euler steps, given the action that leads to it (None: unknown)."""
         assert self.past is not None, "observe at least one frame first"
-        noise = self._noise(self.past.shape[2:])
+        noise = self.noise_scale * self._noise(self.past.shape[2:])
         tokens = self.network.prepare(self._inputs(noise, action))
 
         size = step_size(steps)
@@ -114,7 +114,8 @@ class Rollout:
     def dream_jointly(self, steps: int) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b a"]]:
         """Dreams the next frame together with the action that leads to it."""
         assert self.past is not None, "observe at least one frame first"
-        frame, action = self._noise(self.past.shape[2:]), self._noise((self.backbone.action_size,))
+        frame = self.noise_scale * self._noise(self.past.shape[2:])
+        action = self._noise((self.backbone.action_size,))
         for now, then in pairwise(time_schedule(steps)):
             inputs = self._inputs(frame, action)
             inputs.action_clock = torch.full_like(inputs.action_clock, now)
@@ -127,11 +128,11 @@ class Rollout:
         return frame, action
 
     def _settle(self, frame: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-        """Takes tokens that hardly differ from what was there before from there, so that nothing blurs with time."""
+        """Takes cells that hardly differ from what was there before from there, so that nothing blurs with time."""
         if not self.still_change:
             return frame
         assert self.past is not None
-        changes = token_changes(frame.unsqueeze(1).expand_as(self.past), self.past, self.backbone.config.patch)
+        changes = (frame.unsqueeze(1) - self.past).square().mean(-1)
         ages = torch.arange(self.past.shape[1], device=frame.device)
         unseen = ages >= self.network.frames[:, None]
         least, nearest = changes.masked_fill(unseen[..., None, None], torch.inf).min(1, keepdim=True)

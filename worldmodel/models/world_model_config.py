@@ -18,9 +18,9 @@ class WorldModelConfig:
         width: of the frames, in pixels.
         tokenizer: the autoencoder.
         backbone: the transformer.
-        objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
+        objective: noise levels and weights of training; its ``skip_variance`` and ``noise_scale`` also serve sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
-        still_change: tokens of a dreamed frame that differ less (mean square) from what a recent frame shows there are
+        still_change: cells of a dreamed latent that differ less (mean square) from what a recent frame shows there are
             taken from it (`worldmodel.models.sampling`); for screens, most of which stands still. 0: all are dreamed.
         action_steps: Euler steps per action chunk or inferred action.
         execute: actions of a chunk that a policy carries out before its next plan unless told otherwise (all of them,
