@@ -173,7 +173,7 @@ class BackboneStage(Stage):
         """A part of long windows, whose past is dreamed in some of the steps."""
         network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
         if self.actions_known and torch.rand(()) < ROLLOUT_SHARE:
-            batch = replace(batch, past=dreamed_past(network, batch, self.objective))
+            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance))
         first = int(torch.randint(self.config.rollout_window - self.config.window + 1, ()))
         return part(batch, first, self.config.window)
 

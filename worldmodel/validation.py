@@ -102,8 +102,7 @@ class ValidateDreams:
         body = model.embodiment_index(dataset.spec.name)
         bodies = torch.full((len(windows),), body, device=stage.device)
         average: Backbone = stage.average  # pyright: ignore[reportAssignmentType]
-        objective, seeds = model.config.objective, range(len(windows))
-        rollout = Rollout(average, bodies, objective.skip_variance, seeds, noise_scale=objective.noise_scale)
+        rollout = Rollout(average, bodies, model.config.objective.skip_variance, range(len(windows)))
         joined = join_actions(dataset.actions[windows[:, :-1]], n)
         size = model.backbone.action_size - joined.shape[-1]
         led = np.pad(joined, ((0, 0), (1, 0), (0, size)))  # to the first latent none led

@@ -36,8 +36,6 @@ class ObjectiveConfig:
         video: share of dream rows whose actions are unknown.
         joint: share of dream rows whose actions are noisy and predicted along.
         noise_share: share of frames that start from pure noise; the others have uniform flow times.
-        noise_scale: of the noise that frames are dreamed from, in training and after (that of actions stays). 0: there
-            is none, and a dream is the mean of what may come, the same for every seed; for one denoising step.
         clean_share: share of frames left clean in dream batches, as they are when the cache is written.
         context_noise: largest noise on past frames, applied to half of the rows, so that rollouts survive their errors.
         own_history: share of dream rows with known actions whose past is the model's own one-step dream of it, so that
@@ -59,7 +57,6 @@ class ObjectiveConfig:
     video: float = 0.15
     joint: float = 0.15
     noise_share: float = 0.4
-    noise_scale: float = 1.0
     clean_share: float = 0.15
     context_noise: float = 0.1
     own_history: float = 0.0
@@ -77,8 +74,6 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.kept <= 1.0:
             raise InputError(f"objective.kept: found {self.kept}, wanted a share above 0, at most 1")
-        if not 0.0 <= self.noise_scale <= 1.0:
-            raise InputError(f"objective.noise_scale: found {self.noise_scale}, wanted 0 to 1")
 
 
 @torch.no_grad()
@@ -90,7 +85,7 @@ def _own_context(backbone: Backbone, inputs: Inputs, context: Tensor, own: Tenso
     clock = torch.zeros_like(inputs.clock)
     clock[:, 0] = 1.0
     first = (clock == 1.0)[..., None, None, None]
-    noise = torch.where(first, context, config.noise_scale * torch.randn_like(context))
+    noise = torch.where(first, context, torch.randn_like(context))
     size = None if inputs.step_size is None else 1.0 - clock
     dreamed = predict(
         backbone, replace(inputs, latents=noise, clock=clock, step_size=size), config.skip_variance
@@ -151,7 +146,7 @@ def _dreams(
     clean = torch.rand(b, t, device=z.device) < config.clean_share
     clean[:, 0] = True
     actions, known = _led_here(batch.actions, t), _led_here(batch.action_mask, t)
-    noise = config.noise_scale * torch.randn_like(z)
+    noise = torch.randn_like(z)
     mode = torch.rand(b, 1, device=z.device)
     joint = (mode < config.joint).expand(b, t)
     shown = known & (mode >= config.joint + config.video).expand(b, t) & actions_known

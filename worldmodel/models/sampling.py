@@ -34,7 +34,7 @@ class Rollout:
         words: of the instruction of each dream (`worldmodel.data.words`); None: there is none.
         still_change: cells of latents that differ less (mean square) from what one of the last `MEMORY` frames shows
             there are taken from it as they are; 0: all are dreamed.
-        noise_scale: see `ObjectiveConfig`.
+        noise_scale: of the noise that frames are dreamed from (that of actions stays); 0: every seed dreams the same.
 
     Attributes:
         readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,

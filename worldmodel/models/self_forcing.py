@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from worldmodel.models.backbone import Backbone
-from worldmodel.models.objective import ObjectiveConfig
 from worldmodel.models.sampling import Rollout
 from worldmodel.types import Batch
 
@@ -20,16 +19,16 @@ MOST_REAL = 3  # frames that a dream begins with
 
 
 @torch.no_grad()
-def dreamed_past(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> Float[Tensor, "b t h w c"]:
+def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
     """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame.
 
     Dreamed in float32, as it will be, whatever the precision around.
     """
     with torch.autocast(batch.actions.device.type, enabled=False):
-        return _dreamed_past(backbone, batch, config)
+        return _dreamed_past(backbone, batch, skip_variance)
 
 
-def _dreamed_past(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> Float[Tensor, "b t h w c"]:
+def _dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
     z = batch.latents
     assert z is not None
     t = z.shape[1]
@@ -38,8 +37,7 @@ def _dreamed_past(backbone: Backbone, batch: Batch, config: ObjectiveConfig) -> 
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
     words = None if batch.words is None else batch.words[rows]
-    noise = config.noise_scale
-    rollout = Rollout(backbone, batch.embodiment[rows], config.skip_variance, seeds, words=words, noise_scale=noise)
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, words=words)
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])

@@ -307,9 +307,9 @@ class WorldModel(nn.Module):
         """
         bodies, words = self._bodies(batch, self.embodiment_index(embodiment)), self.read(text, batch)
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        config, objective = self.config, self.config.objective
-        settings = seeds, self._run_layers, words, config.still_change, objective.noise_scale
-        return Rollout(self.backbone, bodies, objective.skip_variance, *settings)
+        config = self.config
+        settings = seeds, self._run_layers, words, config.still_change, config.noise_scale
+        return Rollout(self.backbone, bodies, config.objective.skip_variance, *settings)
 
     @property
     def reads_text(self) -> bool:

@@ -18,8 +18,10 @@ class WorldModelConfig:
         width: of the frames, in pixels.
         tokenizer: the autoencoder.
         backbone: the transformer.
-        objective: noise levels and weights of training; its ``skip_variance`` and ``noise_scale`` also serve sampling.
+        objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
+        noise_scale: of the noise that frames are dreamed from, 0 to 1. In one denoising step a dream is the mean of what
+            may come, and noise only adds to its error: with 0 there is none, and every seed dreams the same.
         still_change: cells of a dreamed latent that differ less (mean square) from what a recent frame shows there are
             taken from it (`worldmodel.models.sampling`); for screens, most of which stands still. 0: all are dreamed.
         action_steps: Euler steps per action chunk or inferred action.
@@ -33,12 +35,15 @@ class WorldModelConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     sampling_steps: int = 4
+    noise_scale: float = 1.0
     still_change: float = 0.0
     action_steps: int = 8
     execute: int = 8
 
     def __post_init__(self) -> None:
         check_size(self.height, self.width)
+        if not 0.0 <= self.noise_scale <= 1.0:
+            raise InputError(f"noise_scale: found {self.noise_scale}, wanted 0 to 1")
         if not self.still_change >= 0.0:
             raise InputError(f"still_change: found {self.still_change}, wanted 0 or more")
         if self.execute < 1:
