@@ -20,8 +20,8 @@ class WorldModelConfig:
         backbone: the transformer.
         objective: noise levels and weights of training; its ``skip_variance`` also serves sampling.
         sampling_steps: Euler steps per dreamed latent unless told otherwise.
-        noise_scale: of the noise that frames are dreamed from, 0 to 1. In one denoising step a dream is the mean of what
-            may come, and noise only adds to its error: with 0 there is none, and every seed dreams the same.
+        noise_scale: of the noise that frames are dreamed from, 0 to 1. In one denoising step a dream is the mean of
+            what may come, and noise only adds to its error: with 0 there is none, and every seed dreams the same.
         still_change: cells of a dreamed latent that differ less (mean square) from what a recent frame shows there are
             taken from it (`worldmodel.models.sampling`); for screens, most of which stands still. 0: all are dreamed.
         action_steps: Euler steps per action chunk or inferred action.
