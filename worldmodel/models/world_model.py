@@ -307,9 +307,8 @@ class WorldModel(nn.Module):
         """
         bodies, words = self._bodies(batch, self.embodiment_index(embodiment)), self.read(text, batch)
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        config = self.config
-        settings = seeds, self._run_layers, words, config.still_change, config.noise_scale
-        return Rollout(self.backbone, bodies, config.objective.skip_variance, *settings)
+        use, skip = self.config, self.config.objective.skip_variance
+        return Rollout(self.backbone, bodies, skip, seeds, self._run_layers, words, use.still_change, use.noise_scale)
 
     @property
     def reads_text(self) -> bool:
