@@ -94,7 +94,7 @@ MEASURES = (
     ),
     Measure(
         "screen.transitions.controls.accuracy",
-        "The same of presses on buttons, boxes, tabs and dialogs, and of as many moments without a press.",
+        "The same of presses on buttons, boxes, tabs and dialogs, and of at most as many moments without a press.",
         beside=(
             ("always the more frequent", "screen.transitions.controls.majority"),
             ("tokenizer alone", "screen.transitions.controls.ceiling"),

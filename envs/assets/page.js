@@ -120,7 +120,7 @@
   const inputs = { checkbox: "checkbox", radio: "radio", range: "slider", button: "button", submit: "button", reset: "button" };
   const ownRole = (element) => {
     const told = element.getAttribute("role");
-    if (told && told !== "presentation" && told !== "none") return told;
+    if (told) return told === "presentation" ? null : told;
     if (element.classList.contains("ui-slider-handle")) return "slider";
     if (element.localName === "label") return element.control ? ownRole(element.control) : null;
     if (element.localName === "input") return inputs[element.type] || "textbox";

@@ -175,22 +175,6 @@ def test_the_wheel_scrolls_what_is_below_the_pointer(form: Any):
     assert form.evaluate("document.querySelector('#list').scrollTop") == 53
 
 
-ROLES = """<body style="margin:0; font-size:9px"><button id=button><b>Go</b></button><input type=checkbox id=checkbox>
-<label id=label for=checkbox>box</label><p role=tab id=tab><a role=presentation>one</a></p>
-<p id=text>words</p><div role=dialog><p id=said>told</p><button id=closes>x</button></div>"""
-
-
-def test_the_role_of_what_is_pressed_is_told(tmp_path: Path, opened: Callable[..., Any]):
-    (tmp_path / "roles.html").write_text(ROLES)
-    env, found = opened((tmp_path / "roles.html").as_uri()), {}
-    for name in ("button", "checkbox", "label", "tab", "text", "said", "closes"):
-        events = env.step(action(place_of(env, f"#{name}"), left=1))[-1]["events"]
-        env.step(action(place_of(env, f"#{name}")))
-        found[name] = next(event["role"] for event in events if event["kind"] == "press")
-    roles = {"button": "button", "checkbox": "checkbox", "label": "checkbox", "tab": "tab", "closes": "dialog"}
-    assert found == {**roles, "text": None, "said": None}
-
-
 def test_raw_events_are_told(form: Any):
     """In order, with the page's own time, and with what they were meant for."""
     x, y = map(int, place_of(form, "#two"))

@@ -43,7 +43,10 @@ def test_who_knows_the_screen_makes_no_error() -> None:
 
 def test_what_is_pressed_is_only_known_from_raw_events() -> None:
     source = ButtonSource()
-    source.episodes = [replace(episode, events=None) for episode in source.episodes]
+    unnamed = [{"tick": event["tick"], "kind": "press", "button": "left"} for event in source[0].events or []]
+    source.episodes = [
+        replace(episode, events=kept) for episode, kept in zip(source.episodes, [None, unnamed] * 2, strict=True)
+    ]
     transitions = evaluate_screen(ButtonModel(), source, **OPTIONS)["transitions"]
     assert set(transitions["by_kind"]) == {"press", "nothing"}
     assert transitions["controls"] == {

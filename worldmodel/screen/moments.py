@@ -29,7 +29,7 @@ class Moment:
 
     Attributes:
         kind: what is pressed, by its role in the recording's raw events (``button``, ``tab``, ..., or `ELSEWHERE`),
-            `PRESS` where nobody kept these, `NOTHING` where nothing is pressed, or ``typing``.
+            `PRESS` where these do not tell, `NOTHING` where nothing is pressed, or ``typing``.
         frames: the context, and those that follow.
         actions: those between the frames; with the first one after the context, something begins, or nothing does.
         text: instruction, or None.
@@ -149,10 +149,10 @@ def _ticks(spec: ActionSpec, episode: Episode, context: int) -> tuple[list[int],
 
 def _pressed(episode: Episode, tick: int) -> str:
     """Role of what the left button is pressed on."""
-    if episode.events is None:
-        return PRESS
-    at = [event for event in episode.events if event["tick"] == tick and event.get("button") == "left"]
-    return next((event.get("role") for event in at if event.get("kind") == "press"), None) or ELSEWHERE
+    for event in episode.events or []:
+        if (event["tick"], event.get("kind"), event.get("button")) == (tick, "press", "left") and "role" in event:
+            return event["role"] or ELSEWHERE
+    return PRESS
 
 
 def _cut(

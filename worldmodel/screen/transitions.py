@@ -82,7 +82,7 @@ class Transitions:
     def summary(self) -> dict[str, Any]:
         """Accuracy beside that of who always tells the more frequent answer.
 
-        Over all moments, ``by_kind``, and over ``controls``: presses on `CONTROLS`, and as many moments without one.
+        Over all moments, ``by_kind``, and over ``controls``: presses on `CONTROLS`, and at most as many without one.
         """
         everything = [pair for pairs in self.kinds.values() for pair in pairs]
         by_kind = {kind: _accuracy(pairs) for kind, pairs in sorted(self.kinds.items())}
