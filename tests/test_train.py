@@ -18,7 +18,7 @@ from tests.dot_world import DotSource
 from tests.tiny_run import no_collect, no_evaluation
 from worldmodel.config import load_config
 from worldmodel.data.lerobot_writer import LeRobotWriter
-from worldmodel.recipe import run_recipe
+from worldmodel.recipe import _key, run_recipe
 from worldmodel.types import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ model:
   sampling_steps: 1
 stages:
   tokenizer:
-    {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2, equivariance: 0.5,
+    {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2, equivariance: 0.5, pasted: 0.5,
      decoder_share: 0.25}}
   pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
   midtrain:
@@ -178,6 +178,16 @@ def test_how_weights_are_used_may_change_when_they_are_trained(recipe, tmp_path)
     again = json.loads((tmp_path / "run/checkpoint/config.json").read_text())["model"]
     assert (again["execute"], again["action_steps"], again["sampling_steps"]) == (2, 3, 5)
     assert all(np.array_equal(value, trained[name]) for name, value in weights(tmp_path / "run").items())
+
+
+def test_how_a_model_dreams_belongs_to_a_stage_that_goes_on_from_its_own_dreams(recipe):
+    def key(*words: str) -> str:
+        return _key(load_config(str(recipe()), list(words)), "midtrain")
+
+    dreams, still = ["--stages.midtrain.rollout_window", "5"], ["--model.still_change", "0.3"]
+    assert key() == key(*still)
+    assert key(*dreams) != key(*dreams, *still)
+    assert key(*dreams, *still) == key(*dreams, *still, "--model.execute", "2")
 
 
 def test_a_run_may_begin_with_weights_that_were_used_otherwise(recipe, tmp_path):

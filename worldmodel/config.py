@@ -115,6 +115,7 @@ class StageConfig:
         crop: tokenizer only, side in px of the part of every picture that is learnt from (`worldmodel.data.crops`); 0:
             all of it.
         equivariance: tokenizer only, weight of what moved latents decode to (`worldmodel.models.equivariance`).
+        pasted: tokenizer only, weight of what latents of two pictures decode to (`worldmodel.models.pasting`).
         decoder_share: tokenizer only, share of the steps, the last ones, in which the decoder alone learns.
         workers: processes that load batches beside the training; 0: it loads them itself. What is trained on, and in
             which order, is the same for any number.
@@ -144,6 +145,7 @@ class StageConfig:
     changed_weight: float = 20.0
     crop: int = 0
     equivariance: float = 0.0
+    pasted: float = 0.0
     decoder_share: float = 0.0
     workers: int = 0
     compile: bool = True

@@ -255,7 +255,9 @@ def _key(config: RecipeConfig, name: str) -> str:
     stages = [replace(stage, validate_every=1, save_every=1, workers=0) for stage in before]
     datasets = {name: as_dict(dataset) for name, dataset in config.datasets.items()}
     model = as_dict(config.model)
-    for setting in USE:
+    # A stage that goes on from its own dreams draws them as the model is used.
+    drawn = {"noise_scale", "still_change"} if any(stage.rollout_window for stage in before) else set()
+    for setting in set(USE) - drawn:
         del model[setting]
     # What says nothing of a tokenizer of ours is left out: folders from before it was there keep their key.
     model["tokenizer"] = {k: v for k, v in model["tokenizer"].items() if k not in ("frames_per_latent", "architecture")}

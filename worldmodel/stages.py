@@ -22,6 +22,7 @@ from worldmodel.models.equivariance import shift_and_shrink
 from worldmodel.models.frame_tokenizer import FrameTokenizer
 from worldmodel.models.objective import ObjectiveConfig, act_loss, dream_loss, total
 from worldmodel.models.optimizers import build_optimizer
+from worldmodel.models.pasting import paste
 from worldmodel.models.precision import reduced
 from worldmodel.models.self_forcing import dreamed_past, part
 from worldmodel.models.tokenizer import reconstruction_loss
@@ -104,15 +105,24 @@ class TokenizerStage(Stage):
         if self.config.equivariance:
             for moved, pictures in shift_and_shrink(noisy, [pixels, previous]):
                 loss = loss + self.config.equivariance * self._error(moved, pictures[0], pictures[1])
+        if self.config.pasted:
+            mixed = paste(noisy, tokenizer.bottleneck(previous), pixels, previous)
+            loss = loss + self.config.pasted * self._error(mixed, pixels, previous)
         return loss
 
     def _train_decoder(self, pixels: Tensor, previous: Tensor) -> Tensor:
         """Squared error only, without noise: what is measured in the end."""
         tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
         with torch.no_grad():
-            latents = tokenizer.bottleneck(pixels)
-        decoded = tokenizer.reconstruct(latents)
-        return reconstruction_loss(decoded, pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
+            parts = [tokenizer.bottleneck(pixels)]
+            if self.config.pasted:
+                parts.append(paste(parts[0], tokenizer.bottleneck(previous), pixels, previous))
+        decoded = [tokenizer.reconstruct(latents) for latents in parts]
+        loss = reconstruction_loss(decoded[0], pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
+        for picture in decoded[1:]:
+            error = reconstruction_loss(picture, pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
+            loss = loss + self.config.pasted * error
+        return loss
 
     def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor) -> Tensor:
         tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
@@ -144,6 +154,7 @@ class BackboneStage(Stage):
     ) -> None:
         super().__init__(model.backbone, config, seed)
         self.objective: ObjectiveConfig = model.config.objective
+        self._used = {name: getattr(model.config, name) for name in ("still_change", "noise_scale")}
         self.actions_known, self.distill = actions_known, distill
         own = own_parameters(model.backbone)
         for name, parameter in model.backbone.named_parameters():
@@ -173,7 +184,7 @@ class BackboneStage(Stage):
         """A part of long windows, whose past is dreamed in some of the steps."""
         network: Backbone = self.network  # pyright: ignore[reportAssignmentType]
         if self.actions_known and torch.rand(()) < ROLLOUT_SHARE:
-            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance))
+            batch = replace(batch, past=dreamed_past(network, batch, self.objective.skip_variance, **self._used))
         first = int(torch.randint(self.config.rollout_window - self.config.window + 1, ()))
         return part(batch, first, self.config.window)
 

@@ -76,12 +76,12 @@ def test_a_part_keeps_what_belongs_together() -> None:
 
 def test_a_stage_learns_from_dreamed_pasts(monkeypatch: pytest.MonkeyPatch) -> None:
     model, calls = tiny.model(), []
-    model.config = replace(model.config, objective=ObjectiveConfig(own_history=0.5))
+    model.config = replace(model.config, objective=ObjectiveConfig(own_history=0.5), still_change=0.1, noise_scale=0.0)
     stage = BackboneStage(model, StageConfig(compile=False, window=4, rollout_window=6), 0)
 
-    def dreamed(*args: object) -> torch.Tensor:
-        calls.append(1)
-        return dreamed_past(*args)  # pyright: ignore
+    def dreamed(*args: object, **used: float) -> torch.Tensor:
+        calls.append(used)
+        return dreamed_past(*args, **used)  # pyright: ignore
 
     monkeypatch.setattr("worldmodel.stages.dreamed_past", dreamed)
     lengths = set()
@@ -91,6 +91,7 @@ def test_a_stage_learns_from_dreamed_pasts(monkeypatch: pytest.MonkeyPatch) -> N
         _, loss = stage.loss(seed, tiny.batch())
         assert loss.isfinite()
     assert 0 < len(calls) < 12
+    assert all(used == {"still_change": 0.1, "noise_scale": 0.0} for used in calls)  # as the model is used
     assert lengths == {4}
     loss.backward()
 

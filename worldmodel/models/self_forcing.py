@@ -5,6 +5,7 @@ Source: Huang et al. 2025, "Self forcing: bridging the train-test gap in autoreg
 the frames to come are those of the recording here, as in Ross et al. 2011 (DAgger).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -19,16 +20,21 @@ MOST_REAL = 3  # frames that a dream begins with
 
 
 @torch.no_grad()
-def dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
+def dreamed_past(
+    backbone: Backbone, batch: Batch, skip_variance: float, *, still_change: float = 0.0, noise_scale: float = 1.0
+) -> Float[Tensor, "b t h w c"]:
     """Latents of a batch, where rows whose actions are all known go on as a rollout in one step per frame.
 
-    Dreamed in float32, as it will be, whatever the precision around.
+    Dreamed in float32, as it will be, whatever the precision around; ``still_change`` and ``noise_scale`` are those of
+    `Rollout`.
     """
     with torch.autocast(batch.actions.device.type, enabled=False):
-        return _dreamed_past(backbone, batch, skip_variance)
+        return _dreamed_past(backbone, batch, skip_variance, {"still_change": still_change, "noise_scale": noise_scale})
 
 
-def _dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Float[Tensor, "b t h w c"]:
+def _dreamed_past(
+    backbone: Backbone, batch: Batch, skip_variance: float, used: Mapping[str, float]
+) -> Float[Tensor, "b t h w c"]:
     z = batch.latents
     assert z is not None
     t = z.shape[1]
@@ -37,7 +43,7 @@ def _dreamed_past(backbone: Backbone, batch: Batch, skip_variance: float) -> Flo
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
     words = None if batch.words is None else batch.words[rows]
-    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, words=words)
+    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, words=words, **used)
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])
