@@ -5,7 +5,6 @@ Source: Huang et al. 2025, "Self forcing: bridging the train-test gap in autoreg
 the frames to come are those of the recording here, as in Ross et al. 2011 (DAgger).
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -29,11 +28,11 @@ def dreamed_past(
     `Rollout`.
     """
     with torch.autocast(batch.actions.device.type, enabled=False):
-        return _dreamed_past(backbone, batch, skip_variance, {"still_change": still_change, "noise_scale": noise_scale})
+        return _dreamed_past(backbone, batch, skip_variance, still_change, noise_scale)
 
 
 def _dreamed_past(
-    backbone: Backbone, batch: Batch, skip_variance: float, used: Mapping[str, float]
+    backbone: Backbone, batch: Batch, skip_variance: float, still_change: float, noise_scale: float
 ) -> Float[Tensor, "b t h w c"]:
     z = batch.latents
     assert z is not None
@@ -43,7 +42,15 @@ def _dreamed_past(
         return z
     seeds = torch.randint(2**31, (len(rows),)).tolist()
     words = None if batch.words is None else batch.words[rows]
-    rollout = Rollout(backbone, batch.embodiment[rows], skip_variance, seeds, words=words, **used)
+    rollout = Rollout(
+        backbone,
+        batch.embodiment[rows],
+        skip_variance,
+        seeds,
+        words=words,
+        still_change=still_change,
+        noise_scale=noise_scale,
+    )
     real = int(torch.randint(1, min(MOST_REAL, t - 1) + 1, ()))
     actions = torch.nn.functional.pad(batch.actions[rows, : t - 1], (0, 0, 1, 0))
     rollout.observe(z[rows, :real], actions[:, :real])
