@@ -39,4 +39,4 @@ def test_where_weights_come_from_is_told():
     config = load_config("configs/table.yaml")
     assert "They go on from the weights of `runs/table_first/checkpoint`." in model_card(config, None, {})
     begun = load_config("configs/tiny.yaml", ["--init", "pusht"])
-    assert "`pusht` (not its tokenizer)." in model_card(begun, None, {})
+    assert "go on from the weights of `pusht`." in model_card(begun, None, {})

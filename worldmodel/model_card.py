@@ -79,8 +79,7 @@ def _beginning(config: RecipeConfig) -> str:
         return f" Tokenizer: `{config.tokenizer}` as it was" + (f" (licence: {licence})." if licence else ".")
     if config.init is None:
         return ""
-    tokenizer = " (not its tokenizer)" if "tokenizer" in config.stages else ""
-    return f" They go on from the weights of `{config.init}`{tokenizer}."
+    return f" They go on from the weights of `{config.init}`."
 
 
 def _origin(config: RecipeConfig, name: str) -> str:
