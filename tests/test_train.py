@@ -36,7 +36,7 @@ model:
   sampling_steps: 1
 stages:
   tokenizer:
-    {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2, equivariance: 0.5, pasted: 0.5,
+    {{steps: 12, batch: 8, compile: false, validate_every: 6, save_every: 4, warmup: 2, equivariance: 0.5,
      decoder_share: 0.25}}
   pretrain: {{steps: 6, batch: 4, window: 4, compile: false, validate_every: 3, save_every: 2, warmup: 2}}
   midtrain:
