@@ -117,12 +117,9 @@ class TokenizerStage(Stage):
             parts = [tokenizer.bottleneck(pixels)]
             if self.config.pasted:
                 parts.append(paste(parts[0], tokenizer.bottleneck(previous), pixels, previous))
-        decoded = [tokenizer.reconstruct(latents) for latents in parts]
-        loss = reconstruction_loss(decoded[0], pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
-        for picture in decoded[1:]:
-            error = reconstruction_loss(picture, pixels, previous, DECODER_CHANGED_WEIGHT, absolute=0.0)
-            loss = loss + self.config.pasted * error
-        return loss
+        true = pixels, previous, DECODER_CHANGED_WEIGHT
+        whole, *mixed = [reconstruction_loss(tokenizer.reconstruct(part), *true, absolute=0.0) for part in parts]
+        return whole + self.config.pasted * sum(mixed)
 
     def _error(self, latents: Tensor, pixels: Tensor, previous: Tensor) -> Tensor:
         tokenizer: FrameTokenizer = self.network  # pyright: ignore[reportAssignmentType]
