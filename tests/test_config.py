@@ -56,6 +56,7 @@ def test_includes_are_relative_to_the_file(tmp_path):
         (["--stages.tokenizer.workers", "-1"], "workers: found -1, wanted at least 0"),
         (["--stages.midtrain.act_window", "9"], "act_window: found 9, wanted 0 or 2 to window"),
         (["--model.execute", "0"], "execute: found 0, wanted at least 1 action"),
+        (["--model.refresh", "8"], "refresh: found 8, wanted 0 to below backbone.window"),
         (["--model.noise_scale", "1.5"], "noise_scale: found 1.5, wanted 0 to 1"),
         (["--stages.tokenizer.crop", "50"], "crop: found 50, wanted a number of px divisible by 16"),
         (["--stages.midtrain.act_share", "2"], "act_share: found 2.0, wanted a share from 0 to 1"),

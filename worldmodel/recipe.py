@@ -37,7 +37,7 @@ Collect = Callable[[CollectConfig, Path], None]
 Evaluate = Callable[[WorldModel, RecipeConfig, Path], dict[str, Any]]
 console = Console(stderr=True)
 # Of a model: how weights are used, not what they are.
-USE = ("sampling_steps", "noise_scale", "still_change", "action_steps", "execute")
+USE = ("sampling_steps", "noise_scale", "still_change", "refresh", "action_steps", "execute")
 
 
 def run_recipe(config: RecipeConfig, collect: Collect, evaluate: Evaluate, *, only: str | None = None) -> Path:

@@ -15,6 +15,7 @@ from worldmodel.models.sampling import Rollout, clean_inputs, infer_actions
 
 VARIANCE = 0.05
 SHAPE = (4, 8, 4)
+ALL = slice(None)
 # Frames from the start on, the frame that is dreamed included.
 Past = tuple[list[Tensor], list[Tensor]]
 
@@ -186,6 +187,32 @@ def test_a_dream_does_not_depend_on_its_company() -> None:
     for t in (4, 5):
         frames = together.dream(actions[:, t], 2)
         torch.testing.assert_close(alone.dream(actions[1:2, t], 2)[0], frames[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_memory_begins_anew_once_it_would_lose_a_frame(known: bool) -> None:
+    network, window = make("position"), make("position").config.window
+    latents, actions, bodies = torch.randn(2, window + 2, *SHAPE), torch.rand(2, window + 2, 3), torch.tensor([0, 1])
+    led = actions if known else None
+
+    def begun(first: int, last: int, refresh: int, rows: slice = ALL) -> Rollout:
+        rollout = Rollout(network, bodies[rows], VARIANCE, [7, 8][rows], refresh=refresh)
+        rollout.observe(latents[rows, first:last], None if led is None else led[rows, first:last])
+        return rollout
+
+    def dreamed(rollout: Rollout, rows: slice = ALL) -> Tensor:
+        return rollout.dream(None if led is None else led[rows, -1], 2)
+
+    full, sliding = begun(0, window, 3), begun(0, window, 0)
+    torch.testing.assert_close(dreamed(full), dreamed(sliding))
+    over, anew = begun(0, window + 1, 3), begun(window - 2, window + 1, 0)
+    torch.testing.assert_close(dreamed(over), dreamed(anew))
+    # One dream that has just begun beside one that goes on.
+    both, second = begun(0, window + 1, 3), slice(1, 2)
+    both.restart(torch.tensor([1]), latents[1:, :2], None if led is None else led[1:, :2], [8])
+    found, alone = dreamed(both), begun(window - 2, window + 1, 0, slice(0, 1))
+    torch.testing.assert_close(found[:1], dreamed(alone, slice(0, 1)))
+    torch.testing.assert_close(found[1:], dreamed(begun(0, 2, 0, second), second))
 
 
 def test_memory_stays_flat() -> None:

@@ -35,8 +35,12 @@ class Rollout:
         still_change: cells of latents that differ less (mean square) from what one of the last `MEMORY` frames shows
             there are taken from it as they are; 0: all are dreamed.
         noise_scale: of the noise that frames are dreamed from (that of actions stays); 0: every seed dreams the same.
+        refresh: once memory has lost its first frame, it begins anew from the last so many. A model that learnt from
+            windows no longer than its memory never lost one, and answers less from then on (docs/screens.md).
+            0: memory slides.
 
     Attributes:
+        seen: (b,) frames that each dream consists of up to now.
         readout: reward and logit of success of the action that led to the last frame, then the state there, normalised,
             where the model reads it.
     """
@@ -51,12 +55,16 @@ class Rollout:
         words: Int64[Tensor, "b words"] | None = None,
         still_change: float = 0.0,
         noise_scale: float = 1.0,
+        refresh: int = 0,
     ) -> None:
         self.backbone, self.embodiment, self.skip_variance = backbone, embodiment, skip_variance
-        self.still_change, self.noise_scale = still_change, noise_scale
+        self.still_change, self.noise_scale, self.refresh = still_change, noise_scale, refresh
         self.network, self.words = IncrementalBackbone(backbone, embodiment, run), words
         self.generators = [torch.Generator(embodiment.device).manual_seed(seed) for seed in seeds]
+        self.seen = torch.zeros_like(embodiment)
         self.past: Tensor | None = None  # newest first
+        self.led = embodiment.new_zeros(len(embodiment), refresh, backbone.action_size, dtype=torch.float32)  # likewise
+        self.led_known = embodiment.new_zeros(len(embodiment), refresh, dtype=torch.bool)
         self.readout: Float[Tensor, "b told"] | None = None
 
     def observe(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None = None) -> None:
@@ -64,12 +72,12 @@ class Rollout:
         if self.past is None:
             outputs = self.network.fill(clean_inputs(self.backbone, latents, actions, self.embodiment, self.words))
             self.readout = outputs.readout[:, -1]
-            self._push(latents)
+            self._push(latents, actions)
             return
         for t in range(latents.shape[1]):
-            frame = latents[:, t]
-            tokens = self.network.prepare(self._inputs(frame, None if actions is None else actions[:, t]))
-            self._finish(tokens, frame)
+            self._renew()
+            frame, action = latents[:, t], None if actions is None else actions[:, t]
+            self._finish(self.network.prepare(self._inputs(frame, action)), frame, action)
 
     def restart(
         self,
@@ -86,19 +94,21 @@ class Rollout:
             assert self.words is not None, "began without instructions"
             self.words[rows] = words
         own = None if self.words is None else self.words[rows]
-        settings = self.skip_variance, seeds, self.network.run, own, self.still_change, self.noise_scale
+        settings = self.skip_variance, seeds, self.network.run, own, self.still_change, self.noise_scale, self.refresh
         other = Rollout(self.backbone, self.embodiment[rows], *settings)
         other.observe(latents, actions)
         assert other.past is not None
         assert other.readout is not None
         self.network.assign(rows, other.network)
-        self.past[rows], self.readout[rows] = other.past, other.readout
+        self.past[rows], self.readout[rows], self.seen[rows] = other.past, other.readout, other.seen
+        self.led[rows], self.led_known[rows] = other.led, other.led_known
         for row, generator in zip(rows.tolist(), other.generators, strict=True):
             self.generators[row] = generator
 
     def dream(self, action: Float[Tensor, "b a"] | None, steps: int) -> Float[Tensor, "b h w c"]:
         """Dreams the next frame in ``steps`` Euler steps, given the action that leads to it (None: unknown)."""
         assert self.past is not None, "observe at least one frame first"
+        self._renew()
         noise = self.noise_scale * self._noise(self.past.shape[2:])
         tokens = self.network.prepare(self._inputs(noise, action))
 
@@ -108,12 +118,13 @@ class Rollout:
             return self.network.denoise(tokens, frame, time, size) + self._guess(frame, time)
 
         frame = self._settle(denoise(noise, estimate, steps))
-        self._finish(tokens, frame)
+        self._finish(tokens, frame, action)
         return frame
 
     def dream_jointly(self, steps: int) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b a"]]:
         """Dreams the next frame together with the action that leads to it."""
         assert self.past is not None, "observe at least one frame first"
+        self._renew()
         frame = self.noise_scale * self._noise(self.past.shape[2:])
         action = self._noise((self.backbone.action_size,))
         for now, then in pairwise(time_schedule(steps)):
@@ -124,7 +135,7 @@ class Rollout:
             frame = euler_step(frame, guess, now, then)
             action = euler_step(action, outputs.actions.squeeze(1), now, then)
         frame = self._settle(frame)
-        self._finish(self.network.prepare(self._inputs(frame, action)), frame)
+        self._finish(self.network.prepare(self._inputs(frame, action)), frame, action)
         return frame, action
 
     def _settle(self, frame: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -134,20 +145,42 @@ class Rollout:
         assert self.past is not None
         changes = (frame.unsqueeze(1) - self.past).square().mean(-1)
         ages = torch.arange(self.past.shape[1], device=frame.device)
-        unseen = ages >= self.network.frames[:, None]
+        unseen = ages >= self.seen[:, None]
         least, nearest = changes.masked_fill(unseen[..., None, None], torch.inf).min(1, keepdim=True)
         before = self.past.take_along_dim(nearest.unsqueeze(-1), 1).squeeze(1)
         return torch.where(least.squeeze(1).unsqueeze(-1) < self.still_change, before, frame)
 
-    def _finish(self, tokens: Tensor, frame: Tensor) -> None:
-        self.readout = self.network.remember(tokens, frame)
-        self._push(frame.unsqueeze(1))
+    def _renew(self) -> None:
+        """Lets memories that have lost a frame begin anew, see ``refresh``."""
+        if not self.refresh:
+            return
+        rows = (self.network.frames > self.network.window).nonzero().squeeze(1)
+        if not len(rows):
+            return
+        assert self.past is not None
+        recent, words = self.past[rows, : self.refresh].flip(1), None if self.words is None else self.words[rows]
+        inputs = clean_inputs(self.backbone, recent, self.led[rows].flip(1), self.embodiment[rows], words)
+        inputs.action_known = inputs.action_known & self.led_known[rows].flip(1)
+        other = self.network.fresh(rows)
+        other.fill(inputs)
+        self.network.assign(rows, other)
 
-    def _push(self, latents: Tensor) -> None:
-        kept = max(self.backbone.config.history, MEMORY if self.still_change else 1)
+    def _finish(self, tokens: Tensor, frame: Tensor, action: Tensor | None) -> None:
+        self.readout = self.network.remember(tokens, frame)
+        self._push(frame.unsqueeze(1), None if action is None else action.unsqueeze(1))
+
+    def _push(self, latents: Float[Tensor, "b t h w c"], actions: Float[Tensor, "b t a"] | None) -> None:
+        """Notes frames, and the actions that led to them."""
+        kept = max(self.backbone.config.history, MEMORY if self.still_change else 1, self.refresh)
         if self.past is None:
             self.past = torch.zeros_like(latents[:, :1]).repeat(1, kept, 1, 1, 1)
         self.past = torch.cat([latents.flip(1), self.past], 1)[:, :kept]
+        self.seen = self.seen + latents.shape[1]
+        known = torch.full(latents.shape[:2], actions is not None, device=latents.device)
+        if actions is None:
+            actions = latents.new_zeros(*latents.shape[:2], self.backbone.action_size)
+        self.led = torch.cat([actions.flip(1), self.led], 1)[:, : self.refresh]
+        self.led_known = torch.cat([known, self.led_known], 1)[:, : self.refresh]
 
     def _noise(self, shape: Sequence[int]) -> Tensor:
         return torch.stack([torch.randn(*shape, generator=g, device=g.device) for g in self.generators])

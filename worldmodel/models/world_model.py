@@ -307,8 +307,8 @@ class WorldModel(nn.Module):
         """
         bodies, words = self._bodies(batch, self.embodiment_index(embodiment)), self.read(text, batch)
         seeds = np.random.SeedSequence(seed).generate_state(batch).tolist() if isinstance(seed, int) else seed
-        use, skip = self.config, self.config.objective.skip_variance
-        return Rollout(self.backbone, bodies, skip, seeds, self._run_layers, words, use.still_change, use.noise_scale)
+        how, skip = self.config.rollout, self.config.objective.skip_variance
+        return Rollout(self.backbone, bodies, skip, seeds, self._run_layers, words, **how)
 
     @property
     def reads_text(self) -> bool:
