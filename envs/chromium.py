@@ -37,7 +37,8 @@ DETERMINISM = (
     "--disable-checker-imaging",
     "--disable-image-animation-resync",
     "--disable-smooth-scrolling",
-    "--disable-features=PaintHolding",
+    # A frame that waits for a scroll's next event, as while a scroll bar is held, may never end.
+    "--disable-features=PaintHolding,WaitForLateScrollEvents",
     "--disable-lcd-text",
     "--font-render-hinting=none",
     "--force-color-profile=srgb",

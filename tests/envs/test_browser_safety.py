@@ -98,6 +98,17 @@ def test_a_page_that_hangs_while_it_loads_is_named(folder: Path) -> None:
     wait_until_gone(folder)
 
 
+def test_a_scroll_bar_that_is_held_keeps_no_frame_waiting(folder: Path) -> None:
+    """The page is wider than its window; a Chromium whose frames wait for a scroll's next event hangs at the third."""
+    env = make("ascending-numbers", timeout_s=5.0)
+    env.reset(seed=0)
+    env.step(action((111, 96), right=1, scroll_x=3.2))
+    env.step(action((41, 217), middle=1, scroll_x=-1.4))
+    *_, info = env.step(action((69, 155), left=1, shift=1))
+    env.close()
+    assert info["crashed"] is False
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may have real-time priority")
 def test_a_browser_leaves_the_processor_to_others(folder: Path) -> None:
     """SVT-AV1 leaves root's thread so, and a browser with real-time priority starves the machine."""
