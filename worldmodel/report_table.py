@@ -110,13 +110,21 @@ MEASURES = (
     Measure(
         "screen.events.left.f1",
         "F1 of presses of the left button read from real frames, a tick early or late at most.",
-        beside=(("precision", "screen.events.left.precision"), ("recall", "screen.events.left.recall")),
+        beside=(
+            ("precision", "screen.events.left.precision"),
+            ("recall", "screen.events.left.recall"),
+            ("share that pictures show", "screen.events.left.shown"),
+        ),
         digits=3,
     ),
     Measure(
         "screen.events.key.f1",
         "F1 of typed keys read from real frames, a tick early or late at most.",
-        beside=(("precision", "screen.events.key.precision"), ("recall", "screen.events.key.recall")),
+        beside=(
+            ("precision", "screen.events.key.precision"),
+            ("recall", "screen.events.key.recall"),
+            ("share that pictures show", "screen.events.key.shown"),
+        ),
         digits=3,
     ),
     Measure(

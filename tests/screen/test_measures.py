@@ -39,6 +39,8 @@ def test_who_knows_the_screen_makes_no_error() -> None:
     assert events["pointer_r2"] == pytest.approx(1.0)
     assert events["left"]["precision"] == 1.0
     assert events["left"]["recall"] == pytest.approx(0.5, abs=0.1), "presses beside the box show nothing"
+    assert events["left"]["shown"] == events["left"]["recall"]
+    assert events["key"]["shown"] is None, "there are none"
 
 
 def test_what_is_pressed_is_only_known_from_raw_events() -> None:

@@ -1,8 +1,8 @@
 """What pixels alone do not tell of a dreamed screen: where the pointer is, whether it answers, what events it shows.
 
 Every number stands beside references: for the pointer, the tokenizer's pictures of the truth (``ceiling``) and the last
-context frame (``copy_last``); for transitions, the more frequent answer and the ``ceiling``; for events, how
-many there were.
+context frame (``copy_last``); for transitions, the more frequent answer and the ``ceiling``; for events, how many there
+were, and the share of them that pictures show (``shown``).
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from worldmodel.screen.events import score_events
 from worldmodel.screen.moments import Moment, choose_moments, choose_typing
 from worldmodel.screen.pointer import find_pointer
 from worldmodel.screen.reading import TypedText, check_reader, typed_text
+from worldmodel.screen.traces import Traces
 from worldmodel.screen.transitions import Transitions, elsewhere
 from worldmodel.types import EmbodimentSpec, EpisodeSource, InputError
 
@@ -59,8 +60,8 @@ def evaluate_screen(
 
     Returns:
         ``pointer`` (``median_px``, ``p95_px`` and the share ``missing``, by horizon), ``transitions`` (`Transitions`;
-        ``ceiling``: accuracy of the tokenizer's pictures of the truth), ``events`` (`score_events`, with the R2 of the
-        pointer's place); with ``ocr``, ``typed`` (`TypedText`).
+        ``ceiling``: accuracy of the tokenizer's pictures of the truth), ``events`` (`score_events` with the share that
+        is ``shown``, see `Traces`; and the R2 of the pointer's place); with ``ocr``, ``typed`` (`TypedText`).
 
     Raises:
         InputError: the model does not know the recordings' body, it has no pointer, nothing to measure on, or text
@@ -233,14 +234,18 @@ def _events(
     model: Dreamer, source: EpisodeSource, body: EmbodimentSpec, count: int, camera: str | None, progress: bool
 ) -> dict[str, Any]:
     """Compares recorded events with those that the model reads from the pictures, over whole recordings."""
-    pairs = []
+    subject, pairs, traces = _Subject(model, body, None), [], Traces()
     chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)).tolist()
     for index in track(chosen, "reading events", disable=not progress):
         episode = source[index]
         if episode.embodiment == body.name and len(episode) > 1 and episode.action_mask[:-1].all():
             frames = resize_frames(camera_frames(episode, camera), *model.frame_size)
-            pairs.append((episode.actions[:-1], infer_whole(model, frames, embodiment=body.name)[0]))
+            actions = episode.actions[:-1]
+            pairs.append((actions, infer_whole(model, frames, embodiment=body.name)[0]))
+            traces.add(body.action, frames, actions, subject.places(actions))
     place = list(body.action.points[0])
     true, told = (np.concatenate([pair[side][:, place] for pair in pairs]) for side in (0, 1))
     r2 = r2_per_dim(true, told)
-    return {"pointer_r2": mean_known(r2), "pointer_r2_per_dim": r2, **score_events(body.action, pairs)}
+    scores, shown = score_events(body.action, pairs), traces.summary()
+    events = {name: {**score, "shown": shown[name]} for name, score in scores.items()}
+    return {"pointer_r2": mean_known(r2), "pointer_r2_per_dim": r2, **events}
