@@ -9,7 +9,7 @@ import pytest
 from tests.dot_world import DotModel, DotSource
 from tests.screen.button_world import ButtonModel, ButtonSource, DeadModel, NervousModel, make_episode
 from worldmodel.screen.measures import evaluate_screen
-from worldmodel.screen.moments import SETTLED, choose_moments
+from worldmodel.screen.moments import NOTHING, SETTLED, choose_moments
 from worldmodel.screen.transitions import LEAST_PX, differs, visibly_differs
 from worldmodel.types import InputError
 
@@ -93,6 +93,12 @@ def test_moments_are_chosen_evenly_and_again() -> None:
     pressed = [moment.actions[3, 2] for moment in moments]
     assert sum(pressed) == 5
     assert all(not moment.actions[:, 2].any() for moment, down in zip(moments, pressed, strict=True) if not down)
+
+
+@pytest.mark.parametrize(("count", "presses"), [(1, 1), (2, 1), (3, 2)])
+def test_an_odd_moment_is_a_press(count: int, presses: int) -> None:
+    moments = choose_moments(ButtonSource(), context=4, count=count, frame_size=(64, 96), embodiment="screen")
+    assert [moment.kind != NOTHING for moment in moments] == [True] * presses + [False] * (count - presses)
 
 
 def test_recordings_without_a_press_or_a_pointer_are_refused() -> None:

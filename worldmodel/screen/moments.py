@@ -58,7 +58,7 @@ def choose_moments(
     Args:
         source: recordings of screens.
         context: frames before the moment.
-        count: wanted number; fewer come back where there are no more.
+        count: wanted number, the odd one with a press; fewer come back where there are no more.
         frame_size: height and width that the frames are brought to.
         embodiment: episodes of others are skipped.
         camera: see `camera_frames`.
@@ -69,14 +69,15 @@ def choose_moments(
     """
     rng, spec = np.random.default_rng(seed), _spec(source, embodiment)
     chosen: tuple[list[Moment], list[Moment]] = ([], [])
+    wanted = (count - count // 2, count // 2)
     for index in rng.permutation(len(source)).tolist():
-        if all(len(moments) >= count // 2 for moments in chosen):
+        if all(len(moments) >= most for moments, most in zip(chosen, wanted, strict=True)):
             break
         episode = source[index]
         if episode.embodiment != embodiment:
             continue
-        for moments, ticks in zip(chosen, _ticks(spec, episode, context), strict=True):
-            for tick in rng.permutation(ticks)[: min(PER_EPISODE, count // 2 - len(moments))].tolist():
+        for moments, most, ticks in zip(chosen, wanted, _ticks(spec, episode, context), strict=True):
+            for tick in rng.permutation(ticks)[: min(PER_EPISODE, most - len(moments))].tolist():
                 kind = _pressed(episode, tick) if moments is chosen[0] else NOTHING
                 moments.append(_cut(episode, kind, tick, context, SETTLED, frame_size, camera))
     if not chosen[0]:
