@@ -17,6 +17,8 @@ from worldmodel.types import InputError
 
 SCRIPT = (Path(__file__).parent / "assets/page.js").read_text()
 PICTURE = {"format": "png", "optimizeForSpeed": True}
+FRAME_US = 1
+"""Time from frame to frame for what the browser itself moves, such as a page whose scroll bar is held: next to none."""
 CLEAR_CLIPBOARD = """
 document.addEventListener("copy", (event) => { event.clipboardData.setData("text/plain", ""); event.preventDefault(); },
   { once: true, capture: true });
@@ -40,7 +42,7 @@ class Page:
     """
 
     def __init__(self, browser: Chromium, url: str, height: int, width: int, seed: int) -> None:
-        self._browser = browser
+        self._browser, self._frame_us = browser, time.monotonic_ns() // 1000
         self._context = browser.call("Target.createBrowserContext")["browserContextId"]
         browser.post("Browser.setDownloadBehavior", behavior="deny", browserContextId=self._context)
         options = {"browserContextId": self._context, "enableBeginFrameControl": True}
@@ -107,11 +109,11 @@ class Page:
 
     def draw(self) -> None:
         """Makes a frame that nobody sees."""
-        self._call("HeadlessExperimental.beginFrame")
+        self._frame()
 
     def look(self) -> UInt8[np.ndarray, "h w 3"]:
         """Makes a frame, and returns it as a picture."""
-        data = self._call("HeadlessExperimental.beginFrame", screenshot=PICTURE).get("screenshotData")
+        data = self._frame(screenshot=PICTURE).get("screenshotData")
         picture = data and cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
             raise BrowserError("the browser shows no picture")
@@ -154,6 +156,12 @@ class Page:
             if not self._loads and not loader:
                 return
             self._browser.wait_for_more(end)
+
+    def _frame(self, **parameters: Any) -> dict[str, Any]:
+        """Makes a frame; its time, which the browser cuts to whole us, has to be later than that of the one before."""
+        self._frame_us += FRAME_US
+        times = {"frameTimeTicks": (self._frame_us + 0.5) / 1000, "interval": FRAME_US / 1000}
+        return self._call("HeadlessExperimental.beginFrame", **times, **parameters)
 
     def _post(self, method: str, **parameters: Any) -> int:
         return self._browser.post(method, self._session, **parameters)

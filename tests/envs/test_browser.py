@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from PIL import Image
 
 from envs import chromium, extras
 from tests.envs.browsing import MISSING, REASON, action, click, make, place_of, type_text
@@ -273,6 +275,23 @@ def test_time_passes_in_steps_only(tmp_path: Path, opened: Callable[..., Any]):
     assert env.evaluate("seen") == [*wanted, "interval 120", "interval 160", "interval 200"]
     assert env.evaluate("new Date().toISOString()") == "2020-01-01T12:00:00.200Z"
     assert env.evaluate("Date().slice(0, 24)") == "Wed Jan 01 2020 12:00:00"
+
+
+def test_what_a_browser_moves_by_itself_stands_still(tmp_path: Path, opened: Callable[..., Any]):
+    """By the clock on the wall, an arrow of a scroll bar goes on after a quarter of a second, and a GIF moves."""
+    colours = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+    colours[0].save(tmp_path / "moving.gif", save_all=True, append_images=colours[1:], duration=20, loop=0)
+    page = "<body style='margin:0; height:3000px'><img src=moving.gif style='position:fixed; left:0; top:0'>"
+    (tmp_path / "moves.html").write_text(page)
+    env = opened((tmp_path / "moves.html").as_uri())
+    down_arrow, colour = (152, 216), env.render()[20, 20].tolist()
+    env.step(action(down_arrow, left=1))
+    scrolled = env.evaluate("scrollY")
+    assert scrolled > 0
+    for _ in range(3):
+        time.sleep(0.3)
+        env.step(action(down_arrow, left=1))
+        assert (env.evaluate("scrollY"), env.render()[20, 20].tolist()) == (scrolled, colour)
 
 
 def test_a_page_of_its_own_on_localhost_ends_its_episode(tmp_path: Path, opened: Callable[..., Any]):
