@@ -49,9 +49,10 @@ class Browser(gymnasium.Env[dict[str, Any], np.ndarray]):
     and keyboard did, in order (`envs.page_events`; none of a step that crashed).
 
     A step is 0.1 s of the page's own time, which passes in steps only: the same seed and actions give the same
-    pictures in any browser of the same version, on a machine with the same fonts; but a picture that the page asks for
-    only once the pointer is over it may come a step early or late. What the browser moves by itself stands still: GIFs,
-    and a page while an arrow of its scroll bar is held. MiniWoB's own limits of time are off.
+    pictures in any browser of the same version, on a machine with the same fonts. (Once in a while they do not: a
+    picture that the page asks for only when the pointer is over it may come a step late, and after a page was scrolled
+    the edges of lines may be smoothed differently.) What the browser moves by itself stands still: GIFs, and a page
+    while an arrow of its scroll bar is held. MiniWoB's own limits of time are off.
     A browser that hangs or crashes ends the episode (``truncated``, ``info["crashed"]``), and the next one gets
     another. There is no network but this machine's own loopback; windows, dialogs and downloads do not open; drag and
     drop works as far as a page does it by mouse events, not by those of HTML's ``draggable``; the wheel's events come

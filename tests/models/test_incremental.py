@@ -225,10 +225,10 @@ def test_memory_stays_flat() -> None:
         return [tuple(x.shape) for x in tensors if x is not None]
 
     before = held()
-    for _ in range(500):
+    for _ in range(2000):
         rollout.dream(None, 1)
     assert held() == before
-    assert rollout.network.frames.tolist() == [502]
+    assert rollout.network.frames.tolist() == [2002]
     assert rollout.past is not None
     assert rollout.past.isfinite().all()
 

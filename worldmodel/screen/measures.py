@@ -85,7 +85,7 @@ def evaluate_screen(
     measures = {
         "pointer": pointer.summary(),
         "transitions": presses.summary(),
-        "events": _events(model, source, body, max_windows, camera, progress),
+        "events": _events(subject, source, max_windows, camera, progress),
     }
     if ocr:
         typing = choose_typing(source, context=CONTEXT, steps=steps, count=max_windows, **common)
@@ -230,11 +230,9 @@ def _type(subject: _Subject, moments: Sequence[Moment], typed: TypedText, seed: 
         typed.add(text, before, after, {"dream": dreamed[row], "ceiling": kept[row], "copy_last": before}, free[row])
 
 
-def _events(
-    model: Dreamer, source: EpisodeSource, body: EmbodimentSpec, count: int, camera: str | None, progress: bool
-) -> dict[str, Any]:
+def _events(subject: _Subject, source: EpisodeSource, count: int, camera: str | None, progress: bool) -> dict[str, Any]:
     """Compares recorded events with those that the model reads from the pictures, over whole recordings."""
-    subject, pairs, traces = _Subject(model, body, None), [], Traces()
+    model, body, pairs, traces = subject.model, subject.body, [], Traces()
     chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)).tolist()
     for index in track(chosen, "reading events", disable=not progress):
         episode = source[index]
